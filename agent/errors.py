@@ -22,11 +22,13 @@ AgentError
     └── RefusedError                this clip is refused                -> dead, or held
 """
 
+import os
 import re
 from enum import StrEnum
 
 # Of a system's or a library's error: says nothing to people.
 _NUMBER = re.compile(r"^\[(?:Errno -?\d+|(?:SSL|X509)(?:: \w+)?)\] | \(_ssl\.c:\d+\)$")
+_OF_ASYNCIO = "Connect call failed"  # instead of the system's words, with the address as a tuple
 _CONNECTION_LOST = "connection lost"
 _NO_ANSWER = "no answer in time"
 _KINDS = {
@@ -203,6 +205,8 @@ class RefusedError(UploadError):
 
 def plain_words(error: Exception) -> str:
     """Return what a foreign error says, without its number; its kind where it says nothing."""
+    if isinstance(error, OSError) and error.errno and _OF_ASYNCIO in str(error):
+        return os.strerror(error.errno)
     return _NUMBER.sub("", str(error)) or kind_words(error)
 
 

@@ -179,7 +179,11 @@ def csv_rows(
                 raise unreadable(reader.line_num, row)
             yield reader.line_num, row
     except csv.Error as error:
-        raise RequestError(f"line {reader.line_num + 1} cannot be read: {error}") from None
+        told = str(error).partition(" - ")[0]  # behind it stands what a program should do
+        raise RequestError(
+            f"line {reader.line_num + 1} cannot be read: {told}",
+            hint="save the table as CSV, in UTF-8",
+        ) from None
 
 
 def unreadable(line: int, row: Mapping[Any, Any]) -> RequestError:

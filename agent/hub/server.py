@@ -338,7 +338,14 @@ class BrokerProcess:
         words = [line.split("] ", 2)[-1] for line in self._told().splitlines() if "[FTL]" in line]
         said = words[-1] if words else "it did not start"
         host, port = split_address(self._site.listen)
-        raise BusyError(f"nats-server at {host}:{port}: {said}", hint=f"{self._folder.broker_log}")
+        if "address already in use" in said:
+            raise BusyError(
+                f"{host}:{port} is already in use by another program",
+                hint=f"sudo ss -ltnp 'sport = :{port}' shows which; or set another hub.listen",
+            )
+        raise BusyError(
+            f"nats-server at {host}:{port}: {said}", hint=f"its log: {self._folder.broker_log}"
+        )
 
     def _told(self) -> str:
         try:

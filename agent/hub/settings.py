@@ -121,7 +121,7 @@ def load_hub(path: Path) -> HubSettings:
     try:
         return _with_credentials(HubSettings(**document), os.environ)
     except ValidationError as error:
-        raise explained(error, path, hint=_HINT) from None
+        raise explained(error, path, hint=_HINT, env_prefix=ENV_PREFIX) from None
 
 
 def _with_credentials(settings: HubSettings, environ: Mapping[str, str]) -> HubSettings:

@@ -121,7 +121,7 @@ _KINDS_WANTED = {
     "tuple_type": "must be a list, in [ ]",
     "extra_forbidden": "unknown setting",
     **dict.fromkeys(
-        ("model_type", "model_attributes_type", "dict_type"), "must be a table, as in [station]"
+        ("model_type", "model_attributes_type", "dict_type"), "must be a table, as in [{table}]"
     ),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
@@ -525,26 +525,28 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"; known: {', '.join(known[:_MOST_KNOWN])}{more}"
 
 
-def _mistakes(error: ValidationError, path: Path) -> Iterator[str]:
+def _mistakes(error: ValidationError, path: Path, *, env_prefix: str = ENV_PREFIX) -> Iterator[str]:
     for details in error.errors(include_url=False):
-        is_told = details["type"] == "extra_forbidden" and _variable_of(details) in os.environ
+        is_told = (
+            details["type"] == "extra_forbidden" and _variable_of(details, env_prefix) in os.environ
+        )
         if not is_told:  # by _unknown_variables, with what would be right
-            yield _mistake(details, path)
+            yield _mistake(details, path, env_prefix)
 
 
 def _place(details: ErrorDetails) -> list[str]:
     return [str(part) for part in details["loc"] if not isinstance(part, int)]
 
 
-def _variable_of(details: ErrorDetails) -> str:
-    return f"{ENV_PREFIX}{'__'.join(_place(details))}".upper()
+def _variable_of(details: ErrorDetails, env_prefix: str) -> str:
+    return f"{env_prefix}{'__'.join(_place(details))}".upper()
 
 
-def _mistake(details: ErrorDetails, path: Path) -> str:
-    place, variable = _place(details), _variable_of(details)
+def _mistake(details: ErrorDetails, path: Path, env_prefix: str) -> str:
+    place, variable = _place(details), _variable_of(details, env_prefix)
     source = f"environment: {variable}" if variable in os.environ else f"{path}: {'.'.join(place)}"
     wanted = _KINDS_WANTED.get(details["type"]) or details["msg"].removeprefix("Value error, ")
-    wanted = wanted.replace("Input should be", "must be")
+    wanted = wanted.replace("Input should be", "must be").replace("{table}", ".".join(place))
     if details["type"] == "missing":
         return f"{source} is missing" if len(place) > 1 else f"{path}: [{place[0]}] is missing"
     given = _as_written(details["input"])
@@ -562,9 +564,11 @@ def _as_written(value: object) -> str | None:
     return toml_value(value) if is_plain else None
 
 
-def explained(error: ValidationError, path: Path, *, hint: str) -> ConfigError:
+def explained(
+    error: ValidationError, path: Path, *, hint: str, env_prefix: str = ENV_PREFIX
+) -> ConfigError:
     """Return what is wrong with the settings of another program of Spotter's."""
-    return _config_error(list(_mistakes(error, path)), hint=hint)
+    return _config_error(list(_mistakes(error, path, env_prefix=env_prefix)), hint=hint)
 
 
 _EXPLAINED_BY = "every setting is explained by: spotter config --sample"

@@ -200,7 +200,11 @@ def _lines(content: bytes) -> Iterator[tuple[int, str, str]]:
             if any(cells):
                 yield reader.line_num, cells[0], cells[1]
     except csv.Error as fault:
-        raise RequestError(f"line {reader.line_num}: {fault}") from None
+        told = str(fault).partition(" - ")[0]  # behind it stands what a program should do
+        raise RequestError(
+            f"line {reader.line_num + 1} cannot be read: {told}",
+            hint="save the table as CSV, in UTF-8, one group and one athlete a line",
+        ) from None
 
 
 def queue_group(

@@ -17,6 +17,7 @@ from tests.conftest import REPOSITORY
         (OSError(111, "Connection refused"), "Connection refused"),
         (OSError("[Errno -2] Name or service not known"), "Name or service not known"),
         (TimeoutError(), "no answer in time"),
+        (OSError(111, "Connect call failed ('127.0.0.1', 4222)"), "Connection refused"),
         (MemoryError(), "out of memory"),
         (httpx.ReadTimeout(""), "no answer in time"),
         (httpx.RemoteProtocolError(""), "connection lost"),

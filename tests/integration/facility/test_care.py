@@ -1,6 +1,8 @@
 """The hub's doctor and status: the real hub in every state that a person may find it in."""
 
 import json
+import os
+import signal
 import socket
 from collections.abc import Mapping
 from contextlib import closing
@@ -12,7 +14,9 @@ from agent.disk.space import DiskUsage
 from agent.doctor.check import Severity
 from agent.doctor.hub import judge_server, judge_space
 from agent.errors import NotifyError
+from agent.web.server import listen_on
 from tests.facility import SITE, Hub, stolen
+from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
 from tests.station import give, until
 
@@ -99,3 +103,18 @@ def test_an_old_server_is_named(told: str, state: Severity) -> None:
 def test_a_disk_that_fills_up_is_said_before_the_broker_stops(free: float, state: Severity) -> None:
     room = DiskUsage(free_bytes=int(free), total_bytes=10**11, free_files=None)
     assert judge_space(room).state is state
+
+
+def test_a_broker_whose_port_is_taken_says_what_to_do(tmp_path: Path) -> None:
+    hub = Hub(tmp_path)
+    with closing(listen_on(hub.listen)):
+        process = ForkedCommand(
+            ["hub", "run", "--config", str(hub.config)], environment=dict(os.environ), log=hub.log
+        )
+        until(lambda: 'event="broker failed"' in hub.log.read_text())
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+    told = hub.log.read_text()
+    assert f"{hub.listen} is already in use by another program" in told
+    assert "set another hub.listen" in told

@@ -318,6 +318,20 @@ def test_a_variable_that_is_no_json_is_one_of_the_mistakes(
     assert words in str(caught.value) and "sk-secret" not in str(caught.value)
 
 
+def test_a_variable_of_a_hub_is_named_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_WEB__LISTEN", "8378")
+
+    with pytest.raises(ConfigError) as caught:
+        load_hub(write(tmp_path, '[hub]\nsite = "gym-1"\n[web]\nunit = "st"\n'))
+
+    assert 'web.unit = "st": must be' in str(caught.value)
+    monkeypatch.setenv("HUB_WEB__UNIT", "st")
+    with pytest.raises(ConfigError, match="environment: HUB_WEB__UNIT"):
+        load_hub(write(tmp_path, '[hub]\nsite = "gym-1"\n'))
+
+
 @pytest.mark.parametrize(
     ("load", "content", "words"),
     [
