@@ -142,7 +142,7 @@ class Worker:
         if request.get("plot"):
             _path(request, "plot").write_text(activity_svg(report), encoding="utf-8")
         if report.video.width * report.video.height > LARGE_PIXELS:
-            self._close_finders()  # cutting may want the memory, and opening one takes a moment
+            self._close_finders()  # copying, too, may want the memory
         return report.to_json()
 
     def _plot(self, request: Request) -> object:
@@ -186,6 +186,7 @@ class Worker:
             out=_path(request, "out"),
             on_progress=self._progress,
             options=CutOptions.from_json(_object(request, "options")),
+            before_encoding=self._close_finders,  # opening one again takes a moment
         )
         return asdict(cut)
 

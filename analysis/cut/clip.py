@@ -6,7 +6,7 @@ the result is looked at before it is believed, and the record says which way was
 """
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -39,10 +39,20 @@ def cut_clip(
     out: Path,
     on_progress: Progress,
     options: CutOptions | None = None,
+    before_encoding: Callable[[], None] = lambda: None,
 ) -> Cut:
     """Cut `[start_s, end_s)` of a capture, in presentation time, to an MP4.
 
     A lossless clip may run on for the few frames that its last ones need.
+
+    Args:
+        path: the capture.
+        start_s: where the clip begins.
+        end_s: where it ends.
+        out: the MP4 to write.
+        on_progress: called with the share that is done.
+        options: what the settings say about cutting.
+        before_encoding: called where copying is not possible: encoding takes memory.
 
     Raises:
         VideoError: the capture cannot be read, or nothing of it lies in the interval.
@@ -54,6 +64,7 @@ def cut_clip(
         end_s=end_s,
         options=options or CutOptions(),
         on_progress=on_progress,
+        before_encoding=before_encoding,
     )
     try:
         _refuse_copy(job)
@@ -114,6 +125,7 @@ def _without_copy(job: CutJob) -> tuple[int, Literal["copy", "encode"], list[str
     Where the clip is not shown as the capture is, it is made in other ways before anybody has to
     decide: by way of plain red, green and blue, then with a long part hidden in front.
     """
+    job.before_encoding()
     try:
         frames, remarks = _encode(job, plainly=False)
         return frames, "encode", remarks

@@ -49,8 +49,10 @@ from analysis.video import (
 
 _CRF = "16"  # x264: visually lossless
 _KEY_EVERY_S = 2.0
-# x264 keeps 50 MB for each picture of 4K that it looks ahead to or back at.
-_FRUGAL = {"rc-lookahead": "0", "sync-lookahead": "0", "bf": "0", "threads": "1", "mbtree": "0"}
+# x264 keeps 12 MB for each picture of 1080p that it looks ahead to or back at, and 50 MB of 4K.
+# Three to look ahead to make clips as small as its own ten.
+_FRUGAL = {"rc-lookahead": "3", "sync-lookahead": "0", "bf": "1"}
+_MOST_FRUGAL = {**_FRUGAL, "rc-lookahead": "0", "bf": "0", "threads": "1", "mbtree": "0"}
 _SLOWEST_FPS, _FASTEST_FPS = 1, 240  # believable; headers claim more
 _FORMAT = "yuv420p"
 _LINES = 4  # in groups of which interlaced 4:2:0 is coded
@@ -123,6 +125,7 @@ def _encode(job: CutJob, shape: _Shape, *, plainly: bool) -> Encoded:
     scaler = VideoReformatter()  # of the small pictures
     with ExitStack() as stack:
         reading = stack.enter_context(open_video(job.path))
+        reading.stream.thread_type = "SLICE"  # a thread for each frame would keep more of them
         frames = _inside(reading, start_s, end_s)
         first = next(frames, None)
         if first is None:
@@ -403,8 +406,7 @@ def _even(side: float, parts: int) -> int:
 
 def _rate_options(options: CutOptions, pixels: int) -> dict[str, str]:
     chosen = {"crf": _CRF, "preset": "veryfast"}
-    if pixels > LARGE_PIXELS:
-        chosen.update(_FRUGAL)
+    chosen.update(_MOST_FRUGAL if pixels > LARGE_PIXELS else _FRUGAL)
     if options.rendition_kbit_s is not None:
         limit = options.rendition_kbit_s
         chosen.update(crf="20", maxrate=f"{limit}k", bufsize=f"{2 * limit}k")

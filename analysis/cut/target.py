@@ -1,6 +1,6 @@
 """The MP4 of a clip, and its metadata for players."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -48,6 +48,7 @@ class CutJob:
     end_s: float
     options: CutOptions
     on_progress: Progress  # called with the share that is done
+    before_encoding: Callable[[], None] = lambda: None  # lets go of what takes memory
 
 
 _OPTIONS = {"use_editlist": "1", "avoid_negative_ts": "disabled"}
