@@ -7,6 +7,7 @@ Answers are JSON lines: any number of `{"progress": 0.4}`, then one `{"result": 
 Native libraries print wherever they like, so the real standard output is put away first.
 """
 
+import ctypes
 import errno
 import json
 import os
@@ -233,6 +234,7 @@ class Worker:
     def _close_finders(self) -> None:
         while self._finders:
             self._finders.popitem()[1].close()
+        ctypes.CDLL(None).malloc_trim(0)  # else the heap keeps what was freed in its middle
 
 
 def _path(request: Request, name: str = "path") -> Path:
