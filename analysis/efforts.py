@@ -378,9 +378,11 @@ def _flying(motion: Motion) -> Mask:
         inside = (there >= 0) & (there < len(flying))
         flying[inside] &= motion.visit[there[inside]] == motion.visit[inside]
     for up in (motion.foot_up_px, motion.hip_up_px):
-        ground = np.maximum(_before(up, reach), _after(up, reach))
-        with np.errstate(invalid="ignore"):
-            flying &= up - ground > least
+        for visit in range(int(motion.visit.max(initial=-1)) + 1):  # each has its own ground
+            here = motion.visit == visit
+            ground = np.maximum(_before(up[here], reach), _after(up[here], reach))
+            with np.errstate(invalid="ignore"):
+                flying[here] &= up[here] - ground > least[here]
     return flying
 
 

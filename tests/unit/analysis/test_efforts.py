@@ -383,6 +383,16 @@ def joined(*parts: Poses) -> Poses:
     )
 
 
+def test_a_body_that_is_lost_far_above_another_one_has_not_flown() -> None:
+    """So it looks where the model slides off somebody who leaves and finds who stands behind."""
+    body = joined(poses((0.5, STANDING), (0.9, Posture(fly=6.0))), poses((1.5, STANDING)))
+
+    motion = motion_of(body)
+
+    assert len(np.unique(motion.visit)) == 2
+    assert not signs_of(motion, count_busy=False).flying.any()
+
+
 @pytest.mark.parametrize(("longer_s", "found"), [(0.0, 1), (3.0, 0)])
 def test_a_recording_of_a_moment_in_which_hands_come_up_holds_a_lift(
     longer_s: float, found: int
