@@ -44,7 +44,7 @@ _HOPPING_S = 2.7
 _TREND_S = 1.2  # a hop takes 0.5 s, a stride 0.6 to 0.8, a lunge three times as long
 _SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
-_MOMENT_S, _LIFTED = 2.0, 0.9  # a recording of one lift alone, and torsos that hands come up in it
+_MOMENT_S = 2.0  # a recording of one lift alone
 _WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
 _RUN_S = 1.4
 _RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
@@ -177,7 +177,7 @@ def _fills(swing: Swing, within: Interval) -> bool:
     Of a lift that is over so soon the body hardly shows a swing: the feet are not known yet when it
     begins, and it is cut off before it ends.
     """
-    return within.seconds < _MOMENT_S and swing.way > _LIFTED
+    return within.seconds < _MOMENT_S and swing.way > 0
 
 
 def is_turn(there: Swing, back: Swing) -> bool:

@@ -393,14 +393,16 @@ def test_a_body_that_is_lost_far_above_another_one_has_not_flown() -> None:
     assert not signs_of(motion, count_busy=False).flying.any()
 
 
-@pytest.mark.parametrize(("longer_s", "found"), [(0.0, 1), (3.0, 0)])
+@pytest.mark.parametrize(
+    ("longer_s", "hands_up", "found"), [(0.0, 0.1, 1), (0.0, -0.25, 1), (3.0, 0.1, 0)]
+)
 def test_a_recording_of_a_moment_in_which_hands_come_up_holds_a_lift(
-    longer_s: float, found: int
+    longer_s: float, hands_up: float, found: int
 ) -> None:
     """Its body is cut off at both ends; who only reaches up in a longer one lifts nothing."""
     body = poses(
-        *((0.1 + longer_s, STANDING), (0.5, replace(STANDING, hands_up=0.1))),
-        (0.4 + longer_s, replace(STANDING, hands_up=0.1)),
+        *((0.1 + longer_s, STANDING), (0.5, replace(STANDING, hands_up=hands_up))),
+        (0.4 + longer_s, replace(STANDING, hands_up=hands_up)),
     )
 
     motion, within = motion_of(body), Interval(start_s=0.0, end_s=1.0 + 2 * longer_s)
