@@ -117,6 +117,7 @@ class Motion:
     hip_across_px: FloatArray  # in the picture, to the right
     trunk_up_px: FloatArray  # of the shoulders in the picture, upwards
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
+    feet_seen: FloatArray  # visibility of the ankle that is better seen, 0 to 1
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
     upright: FloatArray  # vertical share of the torso, -1 to 1
     at_border: NDArray[np.bool_]  # whether the body touches the picture's left or right border
@@ -161,6 +162,7 @@ def motion_of(poses: Poses) -> Motion:
         trunk_up_px=-shoulders[:, 1],
         hip_across_px=hips[:, 0],
         foot_up_px=-lower,
+        feet_seen=even.visibility[:, list(ANKLES)].max(axis=1),
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
         upright=upright,
         at_border=_at_border(even),

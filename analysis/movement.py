@@ -53,6 +53,7 @@ _PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the botto
 _FAR = 0.65  # share of the range
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
+_SEEN = 0.45  # visibility of feet: 0.6 and more in a jump; behind plates they are guessed
 _BOX = 0.3  # torsos that both feet stand higher after a jump onto a box
 _LANDS = 0.08  # torsos that hips go down on it
 _LEAP, _LEAPS = 4, 0.55  # samples of the grid, and torsos that hips rise in that time
@@ -268,7 +269,10 @@ def _speed_up(motion: Motion, index: int) -> float:
 def _flight(motion: Motion, index: int, reach: int) -> float | None:
     """Return how high the hips are above their lowest point before, at the top of a flight."""
     first = max(0, index - reach)
-    if (motion.visit[first : index + reach + 1] != motion.visit[index]).any():
+    around = slice(first, index + reach + 1)
+    if (motion.visit[around] != motion.visit[index]).any():
+        return None
+    if np.median(motion.feet_seen[around]) < _SEEN:
         return None
     unit = float(motion.unit_px[index])
     up, feet = motion.hip_up_px / unit, motion.foot_up_px / unit

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from analysis.efforts import signs_of
-from analysis.landmarks import ANKLES, KNEES, WRISTS, Poses
+from analysis.landmarks import ANKLES, FEET, KNEES, WRISTS, Poses
 from analysis.motion import motion_of
 from analysis.movement import arrivals, count_reps, gait_of, name_movement
 from analysis.primitives import Interval
@@ -133,6 +133,15 @@ def flights(count: int, *, bend: float) -> Script:
 def test_a_jump_leaves_bent_legs_and_a_hop_over_a_rope_does_not() -> None:
     assert reps(flights(3, bend=0.5), "jumping") == 3
     assert reps(flights(6, bend=0.08), "jumping") == 0
+
+
+@pytest.mark.parametrize(("seen", "count"), [(0.6, 2), (0.3, 0)])
+def test_feet_that_are_not_seen_leave_no_ground(seen: float, count: int) -> None:
+    """Behind the plates of a bar the model guesses them, and they seem to rise with it."""
+    body = poses(*flights(2, bend=0.5))
+    body.visibility[:, list(FEET)] = seen
+
+    assert count_reps(motion_of(body), "jumping", whole(body)) == count
 
 
 def skipping(*, up: float, hops_hz: float) -> Script:
