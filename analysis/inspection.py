@@ -104,7 +104,8 @@ def _all(evidence: CaptureFacts, options: TakeOptions) -> Iterator[QualityWarnin
     )
     stored_px = (evidence.facts.height, evidence.facts.width)
     is_sideways = evidence.facts.rotation_deg % 180 != 0
-    yield from judge_framing(looked, active, stored_height_px=stored_px[is_sideways])
+    framing = judge_framing(looked, active, stored_height_px=stored_px[is_sideways])
+    yield from framing
     yield from judge_view(looked, active, activity=activity, stored_px=stored_px)
     yield from judge_amount(activity, [named.reps for named in evidence.named], active)
     yield from judge_others(evidence.others)
@@ -116,7 +117,12 @@ def _all(evidence: CaptureFacts, options: TakeOptions) -> Iterator[QualityWarnin
         yield remark("athlete_undecided", at_s=active[0].start_s if active else None)
     if evidence.is_doubtful:
         yield remark("effort_doubtful", at_s=active[0].start_s if active else None)
-    yield from _edges(evidence)
+    # Of a body without a head in the picture the model guesses the whole height at any moment.
+    if not any(one.code == "head_out_of_frame" for one in framing):
+        yield from _edges(evidence)
+    for take in evidence.takes:
+        if take.is_limited:
+            yield remark("take_limited", at_s=take.active.end_s)
     yield from _contradictions(evidence.named, options.activity)
 
 
@@ -130,8 +136,6 @@ def _edges(evidence: CaptureFacts) -> Iterator[QualityWarning]:
             yield remark("begins_before", at_s=take.active.start_s)
         if take.goes_on and is_under_way(motion, signs, within.end_s):
             yield remark("goes_on", at_s=take.active.end_s)
-        if take.is_limited:
-            yield remark("take_limited", at_s=take.active.end_s)
 
 
 def _contradictions(named: Sequence[TakeReport], assigned: str | None) -> Iterator[QualityWarning]:

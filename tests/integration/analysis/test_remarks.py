@@ -183,3 +183,23 @@ def test_two_lifts_without_rest_are_two_clips(finder: PoseFinder, tmp_path: Path
     assert (first.start_s, second.end_s) == (both.start_s, both.end_s)
     truth = [effort.active_end_s for effort in story.truth().efforts]
     assert truth[0] <= first.end_s + 0.05
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [(as_drawn, "begins_before"), (without_head, "head_out_of_frame")]
+)
+def test_a_body_without_its_head_is_not_said_to_be_under_way(
+    change: Callable[[Image], Image],
+    said: str,
+    pictures: list[Image],
+    tmp_path: Path,
+    finder: PoseFinder,
+) -> None:
+    """How high any of it is at the first moment is a guess."""
+    cut_off = [change(picture) for picture in pictures[round(2.7 * FPS) :]]
+
+    path = film(tmp_path / "cut.mp4", cut_off)
+    report = inspect_video(path, TakeOptions(activity="jumping"), finder=finder)
+
+    codes = {one.code for one in report.quality}
+    assert codes & {"begins_before", "head_out_of_frame"} == {said}
