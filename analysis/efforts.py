@@ -649,8 +649,9 @@ def _turns(swings: Sequence[Swing]) -> list[tuple[Swing, Swing]]:
 
 
 def _cycles(swings: Sequence[Swing]) -> int:
-    """Return how often a curve goes there and back."""
-    return (len(_turns(swings)) + 1) // 2
+    """Return how often a curve comes up that also goes down, before it or after it."""
+    both = {id(swing) for turn in _turns(swings) for swing in turn}
+    return sum(swing.way > 0 for swing in swings if id(swing) in both)
 
 
 def _dip(motion: Motion, swing: Swing) -> float:

@@ -271,6 +271,15 @@ def test_a_jump_and_a_run_are_sure_where_they_belong() -> None:
     assert evidence(poses(REST, *DONE["a run"], REST), RUNNING) is Evidence.SURE
 
 
+def test_two_pulls_of_which_the_second_is_not_lowered_are_sure() -> None:
+    """As seen from behind, where the hips hardly move; one pull alone may be a bow."""
+    pull = ((1.0, STANDING), (0.5, STANDING))
+
+    pulls = poses((2.0, BOW), *pull, (1.0, BOW), *pull, (3.0, STANDING))
+
+    assert evidence(pulls, LIFTING) is Evidence.SURE
+
+
 def test_a_stretch_beside_a_squat_makes_no_take() -> None:
     stretch = (*DONE["one stretch overhead"], (5.0, STANDING))
 
