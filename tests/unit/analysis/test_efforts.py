@@ -301,6 +301,15 @@ def test_waiting_upright_between_two_singles_is_rest_whatever_the_hands_do(
     assert 10.2 < second.start_s <= 10.85 and second.end_s < 13.2
 
 
+@pytest.mark.parametrize(("unseen_s", "squats"), [(0.0, 1), (3.0, 0)])
+def test_a_body_that_is_only_just_found_has_not_come_up(unseen_s: float, squats: int) -> None:
+    """Its first landmarks are a guess, wherever in the picture it appears."""
+    rising = poses((0.0, Posture(hips_down=0.8)), (0.9, STANDING), (2.0, STANDING))
+    body = joined(poses(REST), nobody(unseen_s), rising) if unseen_s else rising
+
+    assert len(signs_of(motion_of(body), count_busy=False).swings.hips) == squats
+
+
 def test_feet_that_are_only_guessed_make_no_squat() -> None:
     body = poses(REST, (8.0, STANDING))
     body.points_px[40:60, 25:33, 1] -= 80.0  # for two seconds
