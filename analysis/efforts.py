@@ -487,6 +487,8 @@ def _leaves_rest(motion: Motion) -> Mask:
         apart = np.full(len(curve), np.nan)
         apart[2:-2] = np.abs(curve[4:] - curve[:-4]) * GRID_FPS / 4
         moves |= np.nan_to_num(apart) > least
+    begins = motion.visit[1:-1] != motion.visit[:-2]  # where no speed is known yet
+    moves[1:-1] |= begins & moves[2:]
     return moves
 
 

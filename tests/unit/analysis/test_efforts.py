@@ -310,6 +310,20 @@ def test_a_body_that_is_only_just_found_has_not_come_up(unseen_s: float, squats:
     assert len(signs_of(motion_of(body), count_busy=False).swings.hips) == squats
 
 
+def test_an_effort_under_way_when_the_body_is_found_began_before_that() -> None:
+    """No speed is known of the first look, so what moves in the next one moved in it."""
+    low, rest = Posture(hips_down=0.8), ((0.9, STANDING), (0.9, Posture(hips_down=0.8)))
+    body = joined(poses(REST), nobody(3.0), poses((0.0, low), *times(3, *rest), (0.9, STANDING)))
+    motion, within = motion_of(body), Interval(start_s=0.0, end_s=float(body.times_s[-1]))
+
+    (effort,) = efforts_of(
+        motion, signs_of(motion, count_busy=False), rest_s=2.0, within=within, stirring=[within]
+    )
+
+    found_s = float(motion.times_s[np.flatnonzero(motion.visit == 1)[0]])
+    assert effort.start_s < found_s - 1.0
+
+
 def test_feet_that_are_only_guessed_make_no_squat() -> None:
     body = poses(REST, (8.0, STANDING))
     body.points_px[40:60, 25:33, 1] -= 80.0  # for two seconds
