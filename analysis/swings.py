@@ -5,10 +5,9 @@ the shoulders; a deadlift of the shoulders more than of the hips; a press of the
 them a body may wait as long as it likes, in any posture: waiting is no passage, whether a bar
 lies on the back or not.
 
-Landmarks invent movement, too: feet that leave the picture are guessed, a body that walks in
-grows out of the picture's edge, and one that is only just found settles for some looks.  So a
-passage counts only where the body goes that way in the picture as well as against its own feet, no
-faster than a body can, and neither while it walks nor as the first that is seen of it.
+Landmarks invent movement, too: feet that leave the picture are guessed, and a body that walks in
+grows out of the picture's edge.  So a passage counts only where the body goes that way in the
+picture as well as against its own feet, no faster than a body can, and not while it walks.
 """
 
 from dataclasses import dataclass
@@ -95,14 +94,13 @@ def swings_of(motion: Motion, walking: Mask) -> Swings:
 
 
 def _is_real(swing: Swing, motion: Motion, walking: Mask, fastest: float) -> bool:
-    """Tell whether a body can do that, is not walking meanwhile, and not only just found."""
+    """Tell whether a body can do that, and is not walking meanwhile."""
     here = slice(swing.first, swing.last + 1)
     speed = abs(swing.way) / (swing.seconds + 1 / GRID_FPS)
     walks = float(walking[here].mean()) > _WALKS or (
         _appears(swing, motion) and bool(motion.at_border[here].any())
     )
-    is_new = swing.first >= _APPEARS and bool(motion.visit[swing.first - _APPEARS] < 0)
-    return speed < fastest and swing.seconds < _LONGEST_S and not walks and not is_new
+    return speed < fastest and swing.seconds < _LONGEST_S and not walks
 
 
 def _appears(swing: Swing, motion: Motion) -> bool:

@@ -301,15 +301,6 @@ def test_waiting_upright_between_two_singles_is_rest_whatever_the_hands_do(
     assert 10.2 < second.start_s <= 10.85 and second.end_s < 13.2
 
 
-@pytest.mark.parametrize(("unseen_s", "squats"), [(0.0, 1), (3.0, 0)])
-def test_a_body_that_is_only_just_found_has_not_come_up(unseen_s: float, squats: int) -> None:
-    """Its first landmarks are a guess, wherever in the picture it appears."""
-    rising = poses((0.0, Posture(hips_down=0.8)), (0.9, STANDING), (2.0, STANDING))
-    body = joined(poses(REST), nobody(unseen_s), rising) if unseen_s else rising
-
-    assert len(signs_of(motion_of(body), count_busy=False).swings.hips) == squats
-
-
 def test_an_effort_under_way_when_the_body_is_found_began_before_that() -> None:
     """No speed is known of the first look, so what moves in the next one moved in it."""
     low, rest = Posture(hips_down=0.8), ((0.9, STANDING), (0.9, Posture(hips_down=0.8)))
