@@ -18,7 +18,7 @@ from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.disk import Reserve
 from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
-from agent.outbox.roster import ROTATE, Queued
+from agent.outbox.roster import ROTATE, Queued, key_of
 from agent.outbox.states import Recipient
 from agent.settings import Settings
 from agent.station.attribution import Timeline, UndecidableError, present_of
@@ -272,6 +272,12 @@ def is_present(outbox: Outbox, assignment_id: int, *, now: Instant) -> bool:
     """Tell whether the station still has the athlete and the movement of an assignment."""
     present = present_of(outbox, now=now).at(now).assignment
     return present is not None and present.id == assignment_id
+
+
+def is_on_station(outbox: Outbox, key: str, *, now: Instant) -> bool:
+    """Tell whether the person of a key is on the station."""
+    present = present_of(outbox, now=now).at(now).assignment
+    return present is not None and key_of(*present.who) == key
 
 
 def step_mass(

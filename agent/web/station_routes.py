@@ -93,12 +93,19 @@ class MassForm(Form):
     by: Literal["-5", "-1", "1", "5"] | None = None
     to: float | None = Field(None, gt=0, le=1200, allow_inf_nan=False)
     seen: int | None = Field(None, ge=0, le=2**62)  # the assignment that the buttons were drawn for
+    who: Key | None = None  # the athlete whose weight is entered
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "MassForm":
         if (self.by is None) == (self.to is None):
             raise ValueError("either by or to")
         return self
+
+
+class PresentForm(Form):
+    """The athlete on the station for whom the button was drawn."""
+
+    who: Key | None = None
 
 
 class NextForm(Form):
@@ -173,7 +180,11 @@ async def set_mass(page: WebContext, context: RequestContext, form: MassForm) ->
         rules, now = page.rules, page.now()
         if form.to is not None:
             mass_kg = kilograms(form.to)
-            return assignments.set_mass(page.outbox, mass_kg, rules=rules, now=now, set_by=SET_BY)
+            with page.outbox.transaction():  # nobody else takes the station meanwhile
+                _expect(page, form.who)
+                return assignments.set_mass(
+                    page.outbox, mass_kg, rules=rules, now=now, set_by=SET_BY
+                )
         by_kg = kilograms(float(form.by or 0))
         with page.outbox.transaction():  # nobody else changes the bar meanwhile
             is_as_seen = form.seen is None or assignments.is_present(
@@ -196,21 +207,40 @@ async def set_mass(page: WebContext, context: RequestContext, form: MassForm) ->
     return said(page, context, text, seen=changed.id)
 
 
-async def keep(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+def _expect(page: WebContext, key: str | None) -> None:
+    """Refuse what is meant for an athlete who is no longer on the station.
+
+    Raises:
+        HTTPException: somebody else is, or nobody.
+    """
+    if key is not None and not assignments.is_on_station(page.outbox, key, now=page.now()):
+        raise HTTPException(
+            409,
+            page.texts.gettext(
+                "The athlete was changed on another device. Nothing else was changed."
+            ),
+        )
+
+
+async def keep(page: WebContext, context: RequestContext, form: PresentForm) -> Response:
     """Say that it is still the same athlete."""
 
     def stay() -> str:
-        kept = assignments.keep(page.outbox, now=page.now(), set_by=SET_BY)
+        with page.outbox.transaction():  # nobody else takes the station meanwhile
+            _expect(page, form.who)
+            kept = assignments.keep(page.outbox, now=page.now(), set_by=SET_BY)
         return name_of(page.outbox, *kept.who) or ""
 
     return said(page, context, page.texts.gettext("Still %(name)s.", name=await change(page, stay)))
 
 
-async def done(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def done(page: WebContext, context: RequestContext, form: PresentForm) -> Response:
     """Say that nobody is on the station; in a rotation whoever was goes to the queue's end."""
 
     def leave() -> bool:
-        assignments.finish(page.outbox, now=page.now(), set_by=SET_BY)
+        with page.outbox.transaction():  # as above
+            _expect(page, form.who)
+            assignments.finish(page.outbox, now=page.now(), set_by=SET_BY)
         return assignments.rotates(page.outbox)
 
     gettext = page.texts.gettext
@@ -322,8 +352,8 @@ STATION_ROUTES = (
     PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=AssignForm, answer=assign),
     PostEndpoint(path="/repeat", access=RequiredAccess.COACH, form=KeyForm, answer=repeat),
     PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=set_mass),
-    PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=NoForm, answer=keep),
-    PostEndpoint(path="/done", access=RequiredAccess.COACH, form=NoForm, answer=done),
+    PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=PresentForm, answer=keep),
+    PostEndpoint(path="/done", access=RequiredAccess.COACH, form=PresentForm, answer=done),
     PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NextForm, answer=next_one),
     PostEndpoint(path="/queue", access=RequiredAccess.COACH, form=AssignForm, answer=enqueue),
     PostEndpoint(

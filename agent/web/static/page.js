@@ -293,8 +293,8 @@
   };
   const enter = async () => {
     const value = Number($("pad-value").value.replace(",", "."));
-    const path = entering.dataset.padPath;
-    if (path) { if (!await send(path, new URLSearchParams({ to: value }))) return; }
+    const { padPath, padWho } = entering.dataset;
+    if (padPath) { if (!await send(padPath, new URLSearchParams({ to: value, who: padWho }))) return; }
     else dial(entering.form, entering.querySelector("output").dataset.of, value);
     $("pad").close();
   };

@@ -78,3 +78,22 @@ def test_a_step_meant_for_one_athlete_is_not_the_next_ones(page: ServedPage) -> 
 
         assert one.post("/mass", data={"by": "5", "seen": seen}).status_code == 409
     assert on_bar(page) == 60
+
+
+def test_what_is_entered_for_one_athlete_is_not_the_next_ones(page: ServedPage) -> None:
+    lifting(page, 60)
+    with page.client(page.session()) as one, page.client(page.session()) as other:
+        drawn = one.get("/").text
+        assert 'data-pad-who="ada"' in drawn and drawn.count('name="who" value="ada"') >= 1
+        assert assign(other, "ben", 60).status_code == 200
+
+        for path, fields in (("/mass", {"to": "150"}), ("/done", {}), ("/keep", {})):
+            answer = one.post(path, data={**fields, "who": "ada"})
+            assert answer.status_code == 409, (path, answer.text)
+            assert "was changed on another device" in answer.json()["say"]
+        assert on_bar(page) == 60
+
+        assert one.post("/mass", data={"to": "150", "who": "ben"}).status_code == 200
+        assert on_bar(page) == 150
+        assert one.post("/done", data={"who": "ben"}).status_code == 200
+        assert assignment_status(page.outbox, now=read_clock()).assignment is None
