@@ -145,7 +145,7 @@ def pictures(path: Path) -> np.ndarray:
 @lru_cache(maxsize=4)
 def _pictures(path: Path, _written_ns: int) -> np.ndarray:
     raw = run(
-        *("ffmpeg", "-i", str(path), "-vsync", "passthrough", "-f", "rawvideo"),
+        *("ffmpeg", "-i", str(path), "-fps_mode", "passthrough", "-f", "rawvideo"),
         *("-vf", "scale=80:72:flags=area,format=rgb24", "-"),
     )
     return np.frombuffer(raw, np.uint8).reshape(-1, 72, 80, 3).astype(np.int16)
