@@ -238,6 +238,7 @@ DONE = {
     "hands behind the head": times(1, (0.6, RACKED), (9.0, RACKED), (0.6, STANDING)),
     "a jump": jump(),
     "a run": stride(4.0),
+    "some steps of a run": stride(3.0),
 }
 WORTH = {
     "one squat": (Evidence.SURE, Evidence.NONE, Evidence.NONE),
@@ -249,6 +250,7 @@ WORTH = {
     "sitting down": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
     "sitting down and up": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
     "hands behind the head": (Evidence.NONE, Evidence.NONE, Evidence.NONE),
+    "some steps of a run": (Evidence.NONE, Evidence.NONE, Evidence.SURE),
 }
 
 
