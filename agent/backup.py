@@ -129,6 +129,11 @@ def write_backup(
     unfinished = out.with_name(f".{out.name}.part")
     if out.exists():
         raise RequestError(f"{out} is there already", hint="choose another file")
+    if out.resolve().is_relative_to(root.resolve()):
+        raise RequestError(
+            f"{out} is in {root}, which it is to replace one day",
+            hint="choose a file elsewhere, best on another disk",
+        )
     try:
         fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         settings = settings_file.read_bytes()

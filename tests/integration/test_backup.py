@@ -76,6 +76,9 @@ def test_a_box_that_was_just_set_up_takes_the_settings_and_the_records(
     told = json.loads(station.spotter("backup", str(tmp_path / "b.tar"), "--json"))
     assert told["unsent"] == 1 and told["videos"] is True
     assert "is there already" in station.spotter("backup", str(archive), code=1)
+    inside = station.state / "captures" / "backup.tar"
+    assert "choose a file elsewhere" in station.spotter("backup", str(inside), code=1)
+    assert not list(inside.parent.glob("*backup.tar*"))
     nowhere = tmp_path / "nowhere" / "b.tar"
     assert f"{nowhere}: No such file" in station.spotter("backup", str(nowhere), code=1)
 
