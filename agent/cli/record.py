@@ -35,5 +35,8 @@ def _become_recorder(policy: RecorderPolicy) -> NoReturn:
     handed = os.memfd_create("recorder", flags=0)  # inherited
     os.write(handed, policy.as_json().encode())
     os.lseek(handed, 0, os.SEEK_SET)
-    module = ["-I", "-m", "agent.recorder.run", policy.camera.name, str(handed)]
-    os.execv(sys.executable, [sys.executable, *module])  # noqa: S606  # of our own words
+    name = policy.camera.name  # tells the processes of several cameras apart
+    os.execv(  # noqa: S606  # of our own words
+        sys.executable,
+        [sys.executable, "-I", "-m", "agent.recorder.run", name, str(handed)],
+    )

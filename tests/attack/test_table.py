@@ -66,6 +66,7 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "another user of the box": (
         (_OTHERS, "test_a_stranger_reads_and_writes_nothing_of_the_station"),
+        (_OTHERS, "test_a_stranger_is_told_what_to_do_and_nothing_that_is_not_so"),
         (_ACCESS, "test_on_this_box_without_a_pin_only_the_page_itself_changes_anything"),
     ),
     "a reader of the state folder": (

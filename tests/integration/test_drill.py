@@ -58,7 +58,8 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
 
     done = CliRunner().invoke(drill, ["--json"])
 
-    assert "fault-injection self-tests failed" in str(done.exception)
+    assert done.exit_code == 1
+    assert "fault-injection self-tests failed" in done.stderr
     card = json.loads(done.stdout)
     told = {line["name"]: (line["held"], line["detail"]) for line in card["faults"]}
     assert told == {
