@@ -15,7 +15,8 @@ from tests.conftest import REPOSITORY
 from tests.facility import Hub
 from tests.hardened import command, directives
 from tests.needs import need
-from tests.station import Station, delivered
+from tests.recorder import RecorderUnderTest, shown_s
+from tests.station import Station, delivered, until
 from tests.videos import film_run
 
 _UNITS = REPOSITORY / "systemd"
@@ -111,6 +112,21 @@ def test_model_database_and_watcher_work_under_the_restrictions_of_the_unit(
         daemon.terminate()
         daemon.wait(15)
     assert "folder watch failed" not in station.log.read_text()
+
+
+def test_the_recorder_films_under_the_restrictions_of_its_unit(tmp_path: Path) -> None:
+    recorder = RecorderUnderTest(tmp_path / "gym", "test:", segment_s=2.0)
+    for path in (tmp_path, recorder.root, recorder.capture):
+        path.chmod(0o777)
+    recorder.config.chmod(0o644)
+    under = command(tmp_path, recorder.root, _UNITS / _RECORDER)
+    words = [sys.executable, "-I", "-m", "agent", "record", "--config", str(recorder.config)]
+    with recorder.log.open("ab") as log, subprocess.Popen([*under, *words], stderr=log) as process:
+        try:
+            until(recorder.files)
+        finally:
+            process.terminate()
+    assert len(shown_s(recorder.files()[0])) >= 2 * 25, recorder.said()
 
 
 def test_the_hub_sees_its_own_folder_and_nothing_else_of_what_is_kept() -> None:
