@@ -54,7 +54,8 @@ def test_a_command_runs_once_however_often_it_is_asked_for(
     assert state().code == 78 and "none.toml" in state().complaint
     assert not list((tmp_path / "tmp").iterdir())
     assert len(runner._jobs) == 1
-    assert granted(runner.handle(asked(part=0).sealed(_HUB))) == b""
+    answered = json.loads(granted(runner.handle(asked(part=0).sealed(_HUB))))
+    assert "none.toml" in answered["error"]
     runner.close()
 
 
