@@ -4,9 +4,9 @@ A channel that fails waits by itself: every other one, and all delivery, goes on
 """
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -41,6 +41,7 @@ from agent.settings.model import (
 )
 from agent.stage import StageName
 
+_Channel = TypeVar("_Channel", WebhookSettings, MqttSettings)
 _AT_ONCE = 50
 _LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good
 
@@ -305,7 +306,7 @@ def receiver_of(
     assert webhook.url is not None  # the channel is on
     return Webhook(
         webhook.url.get_secret_value(),
-        read_secret=partial(_webhook_secret, webhook),
+        read_secret=partial(_secret, webhook, read_webhook_secret, why_no_webhook_secret),
         ca_file=webhook.ca_file,
         timeout_s=webhook.timeout_s,
         now=read_clock,
@@ -313,30 +314,21 @@ def receiver_of(
     )
 
 
-def _webhook_secret(webhook: WebhookSettings) -> str | None:
-    """Return the secret that signs events.
+def _secret(
+    channel: _Channel,
+    read: Callable[[_Channel, Mapping[str, str]], str | None],
+    why_none: Callable[[_Channel, Mapping[str, str]], str | None],
+) -> str | None:
+    """Return a channel's secret; None where there is none.
 
     Raises:
         NotifyError: its file holds something else.
     """
-    secret = read_webhook_secret(webhook, os.environ)
-    why = None if secret is not None else why_no_webhook_secret(webhook, os.environ)
+    secret = read(channel, os.environ)
+    why = None if secret is not None else why_none(channel, os.environ)
     if why is not None:
         raise NotifyError(why)
     return secret
-
-
-def _mqtt_password(mqtt: MqttSettings) -> str | None:
-    """Return the password for the broker.
-
-    Raises:
-        NotifyError: its file holds something else.
-    """
-    password = read_mqtt_password(mqtt, os.environ)
-    why = None if password is not None else why_no_mqtt_password(mqtt, os.environ)
-    if why is not None:
-        raise NotifyError(why)
-    return password
 
 
 def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) -> Receiver:
@@ -359,7 +351,7 @@ def _broker(settings: Settings, *, check: Callable[[], None], role: str | None) 
         ),
         topics=topics,
         greetings=tuple(discovery(topics, prefix=mqtt.discovery_prefix)) if mqtt.discovery else (),
-        read_password=partial(_mqtt_password, mqtt),
+        read_password=partial(_secret, mqtt, read_mqtt_password, why_no_mqtt_password),
         now=read_clock,
         check=check,
     )

@@ -22,7 +22,7 @@ from agent.disk.state_folder import rewriting
 from agent.errors import ConfigError
 from agent.recorder.cutting import CutPolicy
 from agent.recorder.policy import FilmedCamera, RecorderPolicy
-from agent.settings.load import explained, toml_value
+from agent.settings.load import explained, explained_toml, toml_value
 from agent.settings.model import Table
 
 ENV_PREFIX = "RECORDER_"
@@ -164,8 +164,6 @@ def load_recorder(path: Path) -> RecorderSettings:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=hint) from None
     except ValueError as error:
-        from agent.settings.load import explained_toml  # as below
-
         raise explained_toml(error, path) from None
     if path.stem.startswith("recorder-") and isinstance(document.get("camera", {}), dict):
         document.setdefault("camera", {}).setdefault("name", path.stem.removeprefix("recorder-"))
