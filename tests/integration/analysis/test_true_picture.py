@@ -316,6 +316,25 @@ def test_colours_stay_as_they_were(
             assert before in (None, after) or is_rgb
 
 
+@pytest.mark.parametrize("kind", ["full range", "BT.709", "prores", "limited range in 10 bits"])
+def test_what_the_model_sees_has_the_colours_that_ffmpeg_shows(kind: str, tmp_path: Path) -> None:
+    suffix, codec, look = COLOURS[kind]
+    soft = (
+        f",gblur=sigma=6{look}"  # 4:2:0 blends the colours of edges, in as many ways as there are
+    )
+    capture = film(tmp_path / f"capture{suffix}", *codec, size="320x288", look=soft)
+
+    with open_video(capture) as reading:
+        seen = reading.upright(next(reading.decode())[1], longest_px=80)
+
+    shown = run(
+        *("ffmpeg", "-i", str(capture), "-frames:v", "1", "-vf", "scale=80:72:flags=area"),
+        *("-f", "rawvideo", "-pix_fmt", "rgb24", "-"),
+    )
+    beyond = seen - np.frombuffer(shown, np.uint8).reshape(72, 80, 3).astype(float)
+    assert np.abs(beyond).mean() < 2 * LEVELS  # a range or a matrix that is lost makes 9 and more
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
 def test_colours_that_only_the_container_tells_go_along(suffix: str, tmp_path: Path) -> None:
     plain, capture = film(tmp_path / "plain.mp4", *H264), tmp_path / f"capture{suffix}"
