@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import cv2
 import numpy as np
+from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from analysis.landmarks import FloatArray
@@ -101,6 +103,7 @@ _AT_EDGE_S = 0.6  # an effort that begins so near a stretch's begin may have beg
 _FURTHER_S = 4.0
 _LEAST_PIECE_S = 0.05
 _BLOCK = 8  # px of a thumbnail
+_NEXT_TO = np.ones((3, 3), np.uint8)
 _OF_CONTRAST = 0.1  # a body that sways changes less than 0.08, an effort over 0.3
 _LEAST = 1.5  # grey levels, whatever the contrast
 _TO_NOISE = 4.0
@@ -118,20 +121,26 @@ class KeyframeSample:
 def keys_to_glimpse(packets: Packets) -> list[int]:
     """Return the numbers of the keyframes worth decoding: the first, the last, and some between.
 
-    In a burst few are: it is looked at anyway.  None is where an edit list hides every keyframe.
+    In a burst few are: it is looked at anyway.  Those just outside its margins are, so that no more
+    than these is looked at.  None is where an edit list hides every keyframe.
     """
     bursts = bursts_of(packets)
     every_s = _GLIMPSE_EVERY_S if bursts.tell else _KEYS_TELL_S - 0.4
+    keys = packets.shown_keys
+    times_s = packets.times_s[keys]
+    in_burst = [
+        bool(bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S)))
+        for at_s in times_s.tolist()
+    ]
     chosen: list[int] = []
     last_s = float("-inf")
-    keys = packets.shown_keys
-    for key in keys:
-        at_s = float(packets.times_s[key])
-        in_burst = bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S))
-        wait_s = _IN_BURST_EVERY_S if in_burst else every_s
-        if at_s - last_s >= wait_s - 0.05 or key == keys[-1]:
+    for place, key in enumerate(keys):
+        beside = [*in_burst[max(0, place - 1) : place], *in_burst[place + 1 : place + 2]]
+        is_outermost = place == len(keys) - 1 or (not in_burst[place] and any(beside))
+        wait_s = _IN_BURST_EVERY_S if in_burst[place] else every_s
+        if is_outermost or times_s[place] - last_s >= wait_s - 0.05:
             chosen.append(int(key))
-            last_s = at_s
+            last_s = float(times_s[place])
     return chosen
 
 
@@ -203,13 +212,13 @@ def moved_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     A swaying body shifts its edges by a pixel of the small picture, so a pixel has changed only
     as far as it is darker or brighter than the other picture is anywhere next to it.
     """
-    beyond = np.maximum(_beyond_neighbours(before, after), _beyond_neighbours(after, before))
+    beyond = cv2.max(_beyond_neighbours(before, after), _beyond_neighbours(after, before))
     return _stand_out(block_means(beyond), after)
 
 
 def changed_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     """Return which blocks of two equally large pictures differ, one frame behind the other."""
-    return _stand_out(block_means(np.abs(after.astype(np.float32) - before)), after)
+    return _stand_out(block_means(cv2.absdiff(after, before)), after)
 
 
 def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
@@ -224,33 +233,16 @@ def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
     return changed
 
 
-def _beyond_neighbours(picture: Grey, other: Grey) -> Grey:
-    """Return how far each pixel lies outside what the other picture has within a pixel of it."""
-    darkest, brightest = other, other
-    for axis in (0, 1):
-        darkest = _over_neighbours(np.minimum, darkest, axis)
-        brightest = _over_neighbours(np.maximum, brightest, axis)
-    nearest = np.clip(picture, darkest, brightest)
-    outside: Grey = np.maximum(picture, nearest) - np.minimum(picture, nearest)
-    return outside
+def _beyond_neighbours(picture: Grey, other: Grey) -> MatLike:
+    """Return how far each pixel is outside what the other picture has within a pixel of it."""
+    brighter = cv2.subtract(picture, cv2.dilate(other, _NEXT_TO))  # 0 where it is not
+    return cv2.max(brighter, cv2.subtract(cv2.erode(other, _NEXT_TO), picture))
 
 
-def _over_neighbours(choose: np.ufunc, picture: Grey, axis: int) -> Grey:
-    """Return the chosen one of each pixel and its two neighbours in one direction."""
-    lanes = np.moveaxis(picture, axis, 0)
-    chosen = lanes.copy("K")
-    choose(chosen[1:], lanes[:-1], out=chosen[1:])
-    choose(chosen[:-1], lanes[1:], out=chosen[:-1])
-    return np.moveaxis(chosen, 0, axis)
-
-
-def block_means(picture: NDArray[np.float32] | Grey) -> NDArray[np.float32]:
+def block_means(picture: MatLike) -> NDArray[np.float32]:
     """Return the means of blocks of 8 by 8 px; a rest at the right and bottom is left out."""
     height, width = picture.shape
     rows, columns = max(1, height // _BLOCK), max(1, width // _BLOCK)
-    tall, wide = min(height, rows * _BLOCK), min(width, columns * _BLOCK)
-    kept = picture[:tall, :wide]
-    blocks: NDArray[np.float32] = kept.reshape(rows, tall // rows, columns, wide // columns).mean(
-        axis=(1, 3)
-    )
-    return blocks
+    kept = picture[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32)
+    blocks = cv2.resize(kept, (columns, rows), interpolation=cv2.INTER_AREA)
+    return blocks.astype(np.float32, copy=False)
