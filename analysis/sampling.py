@@ -48,6 +48,8 @@ def decode_keys(reading: VideoReading, numbers: Collection[int]) -> Iterator[Dec
     wanted = frozenset(numbers)
     last = max(wanted, default=-1)
     context = reading.stream.codec_context
+    if reading.index.packets.pixels >= _LARGE_PX:
+        leave_unsmoothed(reading)
     for number, packet in reading.packets():
         if number in wanted:
             for frame in [*_decoded(reading, packet), *_rest(reading)]:

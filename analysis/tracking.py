@@ -1,6 +1,6 @@
 """Tracks bodies through the sections of a capture that may contain movement.
 
-One thread decodes and decides which frames matter, another shrinks these and lets the model look:
+One thread decodes, decides which frames matter and shrinks these, another lets the model look:
 neither waits for the other longer than it must, and at most a handful of frames is in memory.
 """
 
@@ -25,7 +25,7 @@ from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Image, Interval
 from analysis.quality import PictureFacts, picture_facts
-from analysis.sampling import Decoded, decode_keys, decode_stretches, grey_thumbnail
+from analysis.sampling import decode_keys, decode_stretches, grey_thumbnail
 from analysis.screening import KeyframeSample
 from analysis.stillness import SamplingRate, Stillness
 from analysis.video import LARGE_PIXELS, Progress, VideoReading, open_video
@@ -139,7 +139,7 @@ def _within(box: FloatArray, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-_QUEUED = 3  # frames between the threads; each is as large as the decoder made it
+_QUEUED = 8  # pictures between the threads, less than 1 MB each
 _GRID_FPS = 12.0  # how often the picture is checked for movement
 _NEXT_S = 1.0  # a longer step is no next moment
 _KEPT, _KEPT_EVERY_S = 3, 0.12  # frames that were passed over at rest, for a second thought
@@ -211,7 +211,7 @@ def follow_body(
     Args:
         path: the capture.
         packets: all of its packets.
-        stretches: where to look.
+        stretches: where to look; at least one.
         finder: the model.
         track: what is known already; grows.
         crop: the part of the picture to look at; None: all of it.
@@ -226,12 +226,12 @@ def follow_body(
         VideoError: the file cannot be used.
     """
     tell = _teller(stretches, on_progress)
-    with open_video(path) as reading:
+    with open_video(path, from_s=min(stretch.start_s for stretch in stretches)) as reading:
         upright = partial(reading.upright, longest_px=options.longest_px)
         part_of = _shower(upright, crop=crop, without=without)
-        with _PoseThread(finder, track, part_of) as thread:
+        with _PoseThread(finder, track) as thread:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
-                thread.put(time_s, frame)
+                thread.put(time_s, part_of(time_s, frame))
                 tell(time_s)
     return reading
 
@@ -252,16 +252,11 @@ def _shower(
 
 
 class _PoseThread:
-    """The thread in which the model looks at frames, in the order in which they come."""
+    """The thread in which the model looks at pictures, in the order in which they come."""
 
-    def __init__(
-        self,
-        finder: PoseFinder,
-        track: Track,
-        part_of: Callable[[float, VideoFrame], Seen],
-    ) -> None:
-        self._finder, self._track, self._part_of = finder, track, part_of
-        self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
+    def __init__(self, finder: PoseFinder, track: Track) -> None:
+        self._finder, self._track = finder, track
+        self._queue: Queue[tuple[float, Seen] | None] = Queue(_QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="look", daemon=True)
 
@@ -276,11 +271,11 @@ class _PoseThread:
         if self._failure is not None and kind is None:
             raise self._failure
 
-    def put(self, time_s: float, frame: VideoFrame) -> None:
-        """Let the model look at a frame; waits while it is far behind."""
+    def put(self, time_s: float, seen: Seen) -> None:
+        """Let the model look at a picture; waits while it is far behind."""
         if self._failure is not None:
             raise self._failure
-        self._queue.put((time_s, frame))
+        self._queue.put((time_s, seen))
 
     def _run(self) -> None:
         while (sample := self._queue.get()) is not None:
@@ -290,8 +285,8 @@ class _PoseThread:
                 except BaseException as error:  # noqa: BLE001  # raised again by the other thread
                     self._failure = error
 
-    def _look_at(self, time_s: float, frame: VideoFrame) -> None:
-        part, offset_px, size_px = self._part_of(time_s, frame)
+    def _look_at(self, time_s: float, seen: Seen) -> None:
+        part, offset_px, size_px = seen
         found = self._finder.find(part, time_s=time_s)
         self._track.add(
             time_s, None if found is None else (found[0] + offset_px, found[1]), size_px
@@ -334,7 +329,7 @@ def _samples(
             stillness.begin()
             pace.begin()
             passed.clear()
-        elif time_s - checked_s < 0.9 / _GRID_FPS:
+        elif time_s - checked_s < 0.9 / (options.steady_fps if pace.is_steady else _GRID_FPS):
             continue
         checked_s = time_s
         grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
@@ -381,7 +376,7 @@ def take_glimpses(
     ordered = sorted(numbers)
     looked_at = _far_apart(packets, ordered)
     lanes = 1 if packets.pixels > LARGE_PIXELS else _LANES
-    lock = threading.Lock()
+    listening, looking = threading.Lock(), threading.Lock()  # one listener, one model
 
     def lane(own: Sequence[int]) -> KeyframeSamples:
         pictures: list[KeyframeSample] = []
@@ -391,10 +386,12 @@ def take_glimpses(
             for decoded in decode_keys(reading, own):
                 grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))
                 pictures.append(KeyframeSample(decoded.number, decoded.time_s, grey))
-                with lock:  # one model, one listener
+                with listening:
                     on_progress(0.0)
-                    if decoded.number in looked_at:
-                        facts.append(_look_at(decoded, reading, finder))
+                if decoded.number in looked_at:
+                    image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
+                    with looking:
+                        facts.append(_facts_of(decoded.time_s, image, finder))
         return KeyframeSamples(pictures, facts, reading)
 
     with ThreadPoolExecutor(lanes) as pool:
@@ -487,15 +484,14 @@ def _first_shown(path: Path, finder: PoseFinder) -> KeyframeSamples:
     """Return the first frame that is shown, where no keyframe shows anything by itself."""
     with open_video(path) as reading:
         facts = [
-            _look_at(Decoded(0, time_s, frame), reading, finder)
+            _facts_of(time_s, reading.upright(frame, longest_px=_LONGEST_PX), finder)
             for time_s, frame in islice(reading.decode(), 1)
         ]
     return KeyframeSamples([], facts, reading)
 
 
-def _look_at(decoded: Decoded, reading: VideoReading, finder: PoseFinder) -> PictureFacts:
-    image = reading.upright(decoded.frame, longest_px=_LONGEST_PX)
+def _facts_of(time_s: float, image: Image, finder: PoseFinder) -> PictureFacts:
     finder.forget()  # seconds later a body is elsewhere: it must be found again, not followed
     found = finder.find(image)
     luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype("uint8", copy=False)
-    return picture_facts(decoded.time_s, luma, points=None if found is None else found[0])
+    return picture_facts(time_s, luma, points=None if found is None else found[0])
