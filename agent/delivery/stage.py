@@ -57,12 +57,19 @@ class PreflightCheck:
     """Holds or voids what must not be sent."""
 
     def __init__(
-        self, outbox: Outbox, folder: StateFolder, *, capture_folder: Path, now: Now
+        self,
+        outbox: Outbox,
+        folder: StateFolder,
+        *,
+        capture_folder: Path,
+        now: Now,
+        wake_analysis: Wake,
     ) -> None:
         self._outbox = outbox
         self._folder = folder
         self._capture_folder = capture_folder
         self._now = now
+        self._wake_analysis = wake_analysis
         self._to_go_back: dict[Path, Path] = {}  # files of void captures, and their places
         self._whole: set[int] = set()  # clips that were found to be what they were cut as
 
@@ -89,6 +96,7 @@ class PreflightCheck:
             return True
         log.error("clip file damaged", entry=entry.name, clip=entry.clip_code)
         self._outbox.files.note_damage(entry.id, now_s=self._now().utc_s)
+        self._wake_analysis()
         return False
 
     def _is_whole(self, entry: Entry) -> bool:
@@ -272,7 +280,11 @@ class DeliveryStage:
             wake_analysis=events.on_recut,
         )
         self._is_still_whole = PreflightCheck(
-            outbox, folder, capture_folder=policy.capture_folder, now=now
+            outbox,
+            folder,
+            capture_folder=policy.capture_folder,
+            now=now,
+            wake_analysis=events.on_recut,
         )
         self._unreadable: Counter[int] = Counter()  # how often the disk refused a clip
         # An answer that the disk refused.

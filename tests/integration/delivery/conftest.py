@@ -47,6 +47,7 @@ class World:
     schedule: str = ""
     smaller_if_too_large: bool = False
     wait: Callable[[float], None] = field(default=time.sleep)
+    recuts_asked: list[float] = field(default_factory=list)  # when the analysis was woken
     lane: DeliveryStage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -73,7 +74,7 @@ class World:
                 smaller_if_too_large=self.smaller_if_too_large,
             ),
             clock=Clock(now=self.now, monotonic=lambda: self.clock_s, wait=self.wait),
-            events=DeliveryEvents(),
+            events=DeliveryEvents(on_recut=lambda: self.recuts_asked.append(self.clock_s)),
         )
 
     def renew_key(self, sandbox: Sandbox, key: str, *, role: str = "admin") -> None:

@@ -241,6 +241,7 @@ def test_a_damaged_clip_is_held_not_sent(world: World, sandbox: Sandbox) -> None
 
     assert (world.states(), sandbox.book.sessions) == (["held"], [])
     assert world.entry().reason == Reason.CLIP_DAMAGED
+    assert world.recuts_asked == [world.clock_s], "it is cut again at once, not at the next look"
 
 
 def test_a_probe_far_in_the_future_is_a_clock_that_jumped(world: World) -> None:
