@@ -121,26 +121,20 @@ class KeyframeSample:
 def keys_to_glimpse(packets: Packets) -> list[int]:
     """Return the numbers of the keyframes worth decoding: the first, the last, and some between.
 
-    In a burst few are: it is looked at anyway.  Those just outside its margins are, so that no more
-    than these is looked at.  None is where an edit list hides every keyframe.
+    In a burst few are: it is looked at anyway.  None is where an edit list hides every keyframe.
     """
     bursts = bursts_of(packets)
     every_s = _GLIMPSE_EVERY_S if bursts.tell else _KEYS_TELL_S - 0.4
-    keys = packets.shown_keys
-    times_s = packets.times_s[keys]
-    in_burst = [
-        bool(bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S)))
-        for at_s in times_s.tolist()
-    ]
     chosen: list[int] = []
     last_s = float("-inf")
-    for place, key in enumerate(keys):
-        beside = [*in_burst[max(0, place - 1) : place], *in_burst[place + 1 : place + 2]]
-        is_outermost = place == len(keys) - 1 or (not in_burst[place] and any(beside))
-        wait_s = _IN_BURST_EVERY_S if in_burst[place] else every_s
-        if is_outermost or times_s[place] - last_s >= wait_s - 0.05:
+    keys = packets.shown_keys
+    for key in keys:
+        at_s = float(packets.times_s[key])
+        in_burst = bursts.within(Interval(start_s=at_s - _MARGIN_S, end_s=at_s + _MARGIN_S))
+        wait_s = _IN_BURST_EVERY_S if in_burst else every_s
+        if at_s - last_s >= wait_s - 0.05 or key == keys[-1]:
             chosen.append(int(key))
-            last_s = float(times_s[place])
+            last_s = at_s
     return chosen
 
 

@@ -33,13 +33,13 @@ class Stillness:
         self._pictures.clear()
 
     def is_moving(self, time_s: float, grey: Grey) -> bool:
-        """Tell whether this picture differs from those before it; a first one does not.
+        """Tell whether this picture differs from those before it; a first one counts as moving.
 
         Args:
             time_s: its presentation time, increasing.
             grey: the picture, (height, width), as large as those before.
         """
-        moving = False
+        moving = not self._pictures
         if self._pictures:
             older, last = self._pictures[0][1], self._pictures[-1][1]
             moved = moved_blocks(older, grey)  # a camera that shakes moves nothing
@@ -85,7 +85,6 @@ class SamplingRate:
         self._moved_s = float("-inf")
         self._rested_s: float | None = None  # when nothing moved last
         self.is_resting = True  # whether nothing moves, or has for a moment
-        self.is_steady = False  # whether something has been moving for long
 
     def wants(self, time_s: float, *, moving: bool) -> bool:
         """Tell whether the model is to look at a frame.
@@ -105,7 +104,6 @@ class SamplingRate:
             step_s = self._steady_s
         else:
             step_s = self._active_s
-        self.is_steady = step_s == self._steady_s and not self.is_resting
         if time_s < self._due_s - _EARLY * step_s:
             return False
         # frames come on a grid of their own: the mean rate is kept, not each single step

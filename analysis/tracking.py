@@ -329,7 +329,7 @@ def _samples(
             stillness.begin()
             pace.begin()
             passed.clear()
-        elif time_s - checked_s < 0.9 / (options.steady_fps if pace.is_steady else _GRID_FPS):
+        elif time_s - checked_s < 0.9 / _GRID_FPS:
             continue
         checked_s = time_s
         grey = grey_thumbnail(decoded.frame, like=(reading.width, reading.height))

@@ -83,8 +83,6 @@ LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
 _ANDROID_TRACKS = frozenset({"VideoHandle", "SoundHandle"})  # AOSP, MPEG4Writer.cpp
 _CAPTURED_FPS = "com.android.capture.fps"
-# Scaled before they become RGB: swscale is more than twice as fast in that order.
-_SCALED_FIRST = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p"})
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -156,7 +154,7 @@ class VideoReading:
         self.last_s = 0.0
         self.orientation = Orientation()
         self.appearance: Appearance | None = None  # of the first frame that was decoded
-        self._scaler, self._converter = VideoReformatter(), VideoReformatter()
+        self._scaler = VideoReformatter()
         context = self.stream.codec_context
         self.codec, self.width, self.height = codec_name(self.stream), context.width, context.height
         self._container_aspect = _container_aspect(self.stream)
@@ -221,15 +219,14 @@ class VideoReading:
         own = (frame.width * float(self._aspect() or 1), frame.height)
         across, down = fitted(own, (width, height))
         fields = 2 if frame.interlaced_frame else 1  # scaled one by one, then laid on one another
-        smaller = self._scaler.reformat(  # one for all frames: making one costs as much as using it
+        small = self._scaler.reformat(  # one for all frames: making one costs as much as using it
             readable(frame),
             width=across,
             height=down * fields,
-            format=frame.format.name if frame.format.name in _SCALED_FIRST else "rgb24",
+            format="rgb24",
             interpolation="AREA",
             threads=1,
-        )
-        small = self._converter.reformat(smaller, format="rgb24", threads=1).to_ndarray()
+        ).to_ndarray()
         if fields == 2:
             small = small.reshape(down, 2, across, 3).mean(axis=1).astype(np.uint8)
         if (across, down) != (width, height):

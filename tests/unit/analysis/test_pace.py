@@ -3,7 +3,7 @@
 import numpy as np
 
 from analysis.motion import motion_of
-from analysis.stillness import SamplingRate, Stillness
+from analysis.stillness import SamplingRate
 from tests.unit.analysis.bodies import STANDING, Posture, poses
 
 
@@ -21,21 +21,6 @@ def test_the_model_looks_seldom_at_rest_and_often_once_something_moves() -> None
     moving = [time_s for time_s in looks if time_s >= 4.0]
     assert 7 <= len(at_rest) <= 9 and 18 <= len(moving) <= 21
     assert resting[-1] is False and resting[len(at_rest) - 1] is True
-
-
-def test_a_stretch_that_begins_at_rest_is_looked_at_seldom_from_its_first_picture_on() -> None:
-    stillness, pace = Stillness(), SamplingRate(active_fps=10.0, steady_fps=6.5, idle_fps=2.0)
-    hall = np.tile(np.arange(160, dtype=np.uint8), (90, 1))
-
-    looks = [
-        index / 12
-        for index in range(24)
-        if pace.wants(index / 12, moving=stillness.is_moving(index / 12, hall))
-    ]
-
-    assert looks[0] == 0.0
-    assert len(looks) <= 5
-    assert not stillness.moves
 
 
 def test_a_bow_near_the_end_does_not_change_how_large_the_body_is() -> None:

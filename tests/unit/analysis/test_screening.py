@@ -73,16 +73,6 @@ def test_large_packets_are_looked_at_and_the_rest_is_left_alone(between: bool) -
     assert all(stretch.start_s > 36.0 for stretch in rest), "behind the last keyframe"
 
 
-def test_no_more_than_a_bursts_margins_is_looked_at_where_keyframes_allow() -> None:
-    capture = packets(key_every_s=0.8)
-
-    first, *_ = where_to_look(capture, glimpses(capture, moved_s=21.0))
-
-    margin_s, window_s, group_s = 1.5, 0.75, 0.8
-    assert first.start_s >= EFFORT.start_s - margin_s - window_s - group_s
-    assert first.end_s <= EFFORT.end_s + margin_s + window_s + group_s
-
-
 def test_a_picture_that_changed_without_large_packets_is_looked_at() -> None:
     capture = packets(effort=None)
 
