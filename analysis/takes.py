@@ -163,7 +163,7 @@ def take_report(
     Repetitions are counted for what the station says is done; what the pictures look like is
     named beside it.
     """
-    named = name_movement(motion, signs, take.active)
+    named = name_movement(motion, signs, take.active, expected=options.activity)
     counted_as = options.activity or named.activity
     return TakeReport(
         start_s=take.clip.start_s,
