@@ -1,13 +1,18 @@
 """`make accuracy FOOTAGE=DIR` on a small labelled folder."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from agent.synthetic import SceneCamera, Segment, Storyboard
+from analysis.inspection import inspect_video
+from analysis.landmarks import FloatArray, Poses
 from analysis.pose_model import PoseFinder
-from tests.accuracy.__main__ import measure_footage
+from analysis.takes import TakeOptions
+from tests.accuracy.__main__ import grained, measure_footage
 from tests.accuracy.footage import NOBODY, labels_in, table, wilson
 
 LABELS = """\
@@ -16,6 +21,7 @@ jump.mp4\t4.4\tjumping (countermovement)\t1\t1.5-3.4\t1.4-3.6\t1\ta drawn athlet
 still.mp4\t2.0\tnone (stands)\t1\t\t\t\tnothing
 lost.mp4\t2.0\trunning\t1\t0-1\t\t\tis not there
 """
+AS_JUMP = TakeOptions(activity="jumping")
 
 
 @pytest.fixture
@@ -53,6 +59,29 @@ def test_a_labelled_folder_is_measured_and_drawn(
 
     assert table(measure_footage(folder, tmp_path, finder)) == table([jump, *still])
     assert finder.looks <= 1  # to forget the one before: what was seen is not looked at again
+
+
+def test_each_grain_is_a_result_of_its_own(
+    folder: Path, tmp_path: Path, finder: PoseFinder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks: list[FloatArray] = []
+    folder.joinpath("labels.tsv").write_text(LABELS.splitlines()[0] + "\n" + LABELS.splitlines()[1])
+    for grain in (0, 1, 1, 2):
+        with grained(grain):
+            inspect_video(folder / "jump.mp4", AS_JUMP, finder=finder, on_looked=looks_into(looks))
+
+    results = measure_footage(folder, tmp_path, finder, grains=2)
+
+    plain, first, again, second = looks
+    assert np.array_equal(first, again) and 0 < np.abs(plain - first).max() < 10
+    assert not np.array_equal(first, second)
+    assert [result.inside for result in results] == [1, 1, 1]
+    shown = capsys.readouterr().out
+    assert "jump.mp4 as jumping, grain 2" in shown and "| jumping (3) " in shown
+
+
+def looks_into(looks: list[FloatArray]) -> Callable[[Poses], None]:
+    return lambda poses: looks.append(poses.points_px)
 
 
 def test_what_contradicts_the_label_is_counted(
