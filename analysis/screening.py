@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-import cv2
 import numpy as np
-from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 from analysis.landmarks import FloatArray
@@ -103,7 +101,6 @@ _AT_EDGE_S = 0.6  # an effort that begins so near a stretch's begin may have beg
 _FURTHER_S = 4.0
 _LEAST_PIECE_S = 0.05
 _BLOCK = 8  # px of a thumbnail
-_NEXT_TO = np.ones((3, 3), np.uint8)
 _OF_CONTRAST = 0.1  # a body that sways changes less than 0.08, an effort over 0.3
 _LEAST = 1.5  # grey levels, whatever the contrast
 _TO_NOISE = 4.0
@@ -206,13 +203,13 @@ def moved_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     A swaying body shifts its edges by a pixel of the small picture, so a pixel has changed only
     as far as it is darker or brighter than the other picture is anywhere next to it.
     """
-    beyond = cv2.max(_beyond_neighbours(before, after), _beyond_neighbours(after, before))
+    beyond = np.maximum(_beyond_neighbours(before, after), _beyond_neighbours(after, before))
     return _stand_out(block_means(beyond), after)
 
 
 def changed_blocks(before: Grey, after: Grey) -> NDArray[np.bool_]:
     """Return which blocks of two equally large pictures differ, one frame behind the other."""
-    return _stand_out(block_means(cv2.absdiff(after, before)), after)
+    return _stand_out(block_means(np.abs(after.astype(np.float32) - before)), after)
 
 
 def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
@@ -227,16 +224,33 @@ def _stand_out(blocks: NDArray[np.float32], picture: Grey) -> NDArray[np.bool_]:
     return changed
 
 
-def _beyond_neighbours(picture: Grey, other: Grey) -> MatLike:
-    """Return how far each pixel is outside what the other picture has within a pixel of it."""
-    brighter = cv2.subtract(picture, cv2.dilate(other, _NEXT_TO))  # 0 where it is not
-    return cv2.max(brighter, cv2.subtract(cv2.erode(other, _NEXT_TO), picture))
+def _beyond_neighbours(picture: Grey, other: Grey) -> Grey:
+    """Return how far each pixel lies outside what the other picture has within a pixel of it."""
+    darkest, brightest = other, other
+    for axis in (0, 1):
+        darkest = _over_neighbours(np.minimum, darkest, axis)
+        brightest = _over_neighbours(np.maximum, brightest, axis)
+    nearest = np.clip(picture, darkest, brightest)
+    outside: Grey = np.maximum(picture, nearest) - np.minimum(picture, nearest)
+    return outside
 
 
-def block_means(picture: MatLike) -> NDArray[np.float32]:
+def _over_neighbours(choose: np.ufunc, picture: Grey, axis: int) -> Grey:
+    """Return the chosen one of each pixel and its two neighbours in one direction."""
+    lanes = np.moveaxis(picture, axis, 0)
+    chosen = lanes.copy("K")
+    choose(chosen[1:], lanes[:-1], out=chosen[1:])
+    choose(chosen[:-1], lanes[1:], out=chosen[:-1])
+    return np.moveaxis(chosen, 0, axis)
+
+
+def block_means(picture: NDArray[np.float32] | Grey) -> NDArray[np.float32]:
     """Return the means of blocks of 8 by 8 px; a rest at the right and bottom is left out."""
     height, width = picture.shape
     rows, columns = max(1, height // _BLOCK), max(1, width // _BLOCK)
-    kept = picture[: rows * _BLOCK, : columns * _BLOCK].astype(np.float32)
-    blocks = cv2.resize(kept, (columns, rows), interpolation=cv2.INTER_AREA)
-    return blocks.astype(np.float32, copy=False)
+    tall, wide = min(height, rows * _BLOCK), min(width, columns * _BLOCK)
+    kept = picture[:tall, :wide]
+    blocks: NDArray[np.float32] = kept.reshape(rows, tall // rows, columns, wide // columns).mean(
+        axis=(1, 3)
+    )
+    return blocks
