@@ -38,7 +38,7 @@ _HEAD_HALF = 0.07  # of the body's height, from the ears to the crown
 _ABOVE = 0.3  # of the body's height: arms and half a plate, or a good jump
 _ABOVE_HANDS = 0.08  # the same, once the bar is overhead
 _NEEDS_ROOM = frozenset({"weightlifting", "jumping"})
-_ROOM = "There is no room for the bar or the jump above: tilt the camera up or move it back."
+_ROOM = "There is no headroom for the bar or the jump: tilt the camera up or move it back."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,43 +34,42 @@ _OTHER_DEFAULTS = {
 TEXTS: Mapping[str, str] = {
     "nobody": "Nobody is in the picture: point the camera at the athlete.",
     "too_dark": "It is too dark to see anybody: switch on more light.",
-    "too_bright": "Much of the picture is blown out: turn the camera away from the light.",
-    "against_light": "The athlete stands against the light: move the camera or close the blinds.",
+    "too_bright": "Much of the picture is overexposed: turn the camera away from the light.",
+    "against_light": "The athlete is backlit: move the camera or close the blinds.",
     "blurred": "The picture is blurred: clean the lens and check the focus.",
     "feet_out_of_frame": "The feet are out of the picture: tilt the camera down or move it back.",
     "hands_out_of_frame": "The hands leave the picture: move the camera back.",
     "head_out_of_frame": "The head is out of the picture: tilt the camera up or move it back.",
-    "too_small": "The athlete is small in the picture: move the camera nearer.",
+    "too_small": "The athlete is too small in the picture: move the camera closer.",
     "hidden": "The athlete is hidden by others or by plates: clear the view or move the camera.",
-    "frame_rate_low": "Too few pictures a second for this activity: set the camera to 30 or more.",
-    "frames_uneven": "Pictures are missing or uneven: check the camera's disk and its load.",
+    "frame_rate_low": "The frame rate is too low for this activity: set the camera to 30 fps.",
+    "frames_uneven": "Frames are missing or unevenly spaced: check the camera's disk and load.",
     "times_jump": "The timestamps jump: the recorder lost its clock or its input. Every frame is "
     "used, the jump takes no time.",
-    "frame_rate_assumed": "The recording does not say its frame rate, 30 a second are assumed: let "
+    "frame_rate_assumed": "The recording has no frame rate, 30 fps is assumed: let "
     "the recorder write MP4 or MKV.",
     "camera_moved": "The camera has been moved since it was set up: put it back, or take a new "
     "reference picture.",
-    "picture_frozen": "The picture never changes: restart the camera.",
+    "picture_frozen": "The picture is frozen: restart the camera.",
     "picture_turned": "The picture is upside down or on its side: turn the camera.",
     "file_damaged": "The file is damaged: check the camera's disk. What can be read is used.",
-    "athlete_undecided": "Two people move alike and it is not clear who the athlete is: say where "
-    "athletes stand with the setting analysis.zone.",
-    "effort_doubtful": "Somebody moves, but this may be no effort: look at the clip, then "
+    "athlete_undecided": "Two people move alike and it is not clear who the athlete is: define "
+    "where athletes stand with the setting analysis.zone.",
+    "effort_doubtful": "Somebody moves, but this may not be an effort: watch the clip, then "
     "release or discard it.",
-    "activity_differs": "The movement does not look like what the station is set to: check who "
+    "activity_differs": "The movement does not look like the assigned activity: check who "
     "and what is assigned.",
-    "begins_before": "The movement was under way when the recording began: start it earlier.",
-    "goes_on": "The movement was not over when the recording ended: let it run longer.",
-    "too_many_jumps": "There are more than the five jumps in a clip that the API expects at most: "
+    "begins_before": "The movement had begun before the recording: start recording earlier.",
+    "goes_on": "The movement continued after the recording: keep recording longer.",
+    "too_many_jumps": "The clip has more than five jumps, the API's limit: "
     "rest longer between sets, or lower jumping.rest_s.",
-    "run_too_long": "The run is longer than the minute that the API expects: set "
+    "run_too_long": "The run is longer than a minute, the API's limit: set "
     "running.longest_s to 60 or less.",
-    "not_from_the_side": "The athlete is not seen from the side, as the API wants it: move the "
+    "not_from_the_side": "The athlete is not filmed from the side, as the API requires: move the "
     "camera.",
     "others_in_picture": "Somebody else is in the picture: clear the view or move the camera.",
     "too_few_pixels": "The picture has fewer than 720 lines: set the camera to 720p or 1080p.",
-    "take_limited": "The movement is longer than a clip may be: the rest of it stays in the "
-    "recording.",
+    "take_limited": "The movement is longer than a clip may be: the rest stays in the recording.",
 }
 
 
