@@ -102,7 +102,7 @@ WARNINGS: Mapping[str, str] = {  # about a take, each with its remedy
     "frame_rate_assumed": N_("The frame rate is an assumption. Record as MP4 or MKV."),
     "file_damaged": N_("The file is damaged. Check the camera's disk."),
     "athlete_undecided": N_("Two people move alike. Keep others out of the picture."),
-    "effort_doubtful": N_("This may be no effort. Look at it, then send or discard it."),
+    "effort_doubtful": N_("This may not be a take. Watch it, then upload or discard it."),
     "activity_differs": N_("This looks like another activity. Check the assignment."),
     "begins_before": N_("The start is missing. Start recording earlier."),
     "goes_on": N_("The end is missing. Keep recording longer."),

@@ -141,7 +141,7 @@ async def set_station(page: WebContext, context: RequestContext, form: StationFo
         if value != before[table][key]
     }
     if any(is_of_environment(table, key) for table, key in changed):
-        raise HTTPException(409, gettext("The station's environment sets this."))
+        raise HTTPException(409, gettext("An environment variable on the station sets this."))
     await page.database.write(lambda: save_page_settings(page.folder, chosen))
     # The daemon ends this page and begins with another one: not before the answer is out.
     reload = BackgroundTask(page.signs.reload) if changed else None
@@ -193,7 +193,7 @@ async def set_camera(page: WebContext, context: RequestContext, form: CameraForm
         return JSONResponse({"say": gettext("The camera sends its picture.")})
     if before is not None:
         await page.database.write(lambda: save_camera_choice(page.folder, before))
-        stays = gettext("The camera that was chosen before stays.")
+        stays = gettext("The previous camera stays in use.")
         fault = f"{fault} {stays}"
     raise HTTPException(409, fault)
 
@@ -237,7 +237,9 @@ async def set_key(page: WebContext, context: RequestContext, form: ApiKeyForm) -
     """Try a key at the API, and keep it unless it is rejected."""
     gettext, api, key = page.texts.gettext, page.settings.api, form.key.strip()
     if has_own_key(api, os.environ) or api.page_key_file is None:
-        raise HTTPException(409, gettext("The station has its key in a file, which goes first."))
+        raise HTTPException(
+            409, gettext("The station has its key in a file, which takes precedence.")
+        )
     if not key or not is_key(key):
         raise HTTPException(422, gettext("This is not an API key: one line without spaces."))
     said, is_kept = await asyncio.to_thread(_tried, page, key)
@@ -253,18 +255,18 @@ def _tried(page: WebContext, key: str) -> tuple[str, bool]:
     try:
         answer = ask_whose_key(page.settings.api, key, now=page.now)
         if answer.status == 403 and answer.error_words():
-            return N_("Key saved. It can only upload the takes of its owner."), True
+            return N_("Key saved. It can only upload its owner's takes."), True
         if answer.status != 200:
             raise lane_fault(answer, now_s=page.now().utc_s)
         account = read_account(answer)
     except ApiUnavailableError as fault:
         if fault.reason in {"key", "account", "domain"}:
             return N_("AiKYNETIX rejects this key. It was not saved."), False
-        return N_("Key saved, but not tried: AiKYNETIX cannot be reached at the moment."), True
+        return N_("Key saved, but not tested: AiKYNETIX cannot be reached at the moment."), True
     if not account.has_api_access:
         return N_("Key saved. The account's plan has no access to the API."), True
     if not account.acts_for_others:
-        return N_("Key saved. It can only upload the takes of its owner."), True
+        return N_("Key saved. It can only upload its owner's takes."), True
     return N_("Key saved: AiKYNETIX accepts it."), True
 
 
@@ -375,10 +377,12 @@ async def set_zone(page: WebContext, context: RequestContext, form: ZoneForm) ->
     try:
         zone = form.zone()
     except ValidationError:
-        text = page.texts.gettext("This zone encloses nothing.")
+        text = page.texts.gettext("This zone has no area.")
         raise HTTPException(422, text) from None
     if is_of_environment("analysis", "zone"):
-        raise HTTPException(409, page.texts.gettext("The station's environment sets the zone."))
+        raise HTTPException(
+            409, page.texts.gettext("An environment variable on the station sets the zone.")
+        )
     await page.database.write(lambda: save_page_settings(page.folder, {"analysis": {"zone": zone}}))
     # The daemon ends this page and begins with another one: not before the answer is out.
     reload = BackgroundTask(page.signs.reload)
@@ -403,7 +407,7 @@ async def check(page: WebContext, context: RequestContext, form: CheckForm) -> R
         text = gettext("No picture at the moment. Try again in a few seconds.")
         raise HTTPException(404, text) from None
     remarks = checked.remarks(page.texts)
-    text = gettext("Correct this:") if remarks else gettext("The camera stands well.")
+    text = gettext("Correct this:") if remarks else gettext("The framing is good.")
     return JSONResponse({"say": text, "remarks": remarks})
 
 
@@ -421,7 +425,9 @@ async def set_reference(page: WebContext, context: RequestContext, form: NoForm)
     if last is None:
         raise HTTPException(404, page.texts.gettext("Check the framing first."))
     if is_of_environment("analysis", "reference"):
-        text = page.texts.gettext("The station's environment sets the reference picture.")
+        text = page.texts.gettext(
+            "An environment variable on the station sets the reference picture."
+        )
         raise HTTPException(409, text)
 
     def keep() -> None:

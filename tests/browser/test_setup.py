@@ -116,7 +116,7 @@ def test_a_person_with_a_browser_sets_a_station_up(
         page.fill("#address", f"127.0.0.1:{free_port()}/other")
         tap("#save-camera")
         expect(page.locator("form[action='/setup/camera'] [role=status]")).to_contain_text(
-            "The camera that was chosen before stays."
+            "The previous camera stays in use."
         )
         expect(page.locator("#camera-words")).to_contain_text("Watching")
         tap("#zone-edit")

@@ -144,7 +144,7 @@ class LivePictures:
         return replace(seen, age_s=seen.age_s + age_s)
 
 
-_NO_ROOM = N_("No room for the bar or the jump above. Tilt the camera up or move it back.")
+_NO_ROOM = N_("No headroom for the bar or the jump. Tilt the camera up or move it back.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
