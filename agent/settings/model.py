@@ -479,13 +479,13 @@ class AnalysisSettings(Table):
     )
     offload: Literal["never", "when_behind", "always"] = Field(
         "never",
-        description="Let workers of the facility analyse: never | when_behind (what waits behind "
-        "the oldest recording) | always.  Not with analysis.model.",
+        description="Let workers of the facility analyse: never | when_behind (all waiting "
+        "recordings but the oldest) | always.  Not with analysis.model.",
     )
     work_patience_s: Annotated[float, Field(ge=5, le=3600)] = Field(
         30.0,
-        description="The station analyses a recording itself if no worker gives a sign of its "
-        "work for this long.",
+        description="The station analyses a recording itself if no worker reports progress "
+        "for this long.",
     )
 
     @field_validator("model", "reference")
@@ -590,7 +590,7 @@ class QualitySettings(Table):
     )
     effort_doubtful: Severity = Field(
         "hold",
-        description="Movement that may be no effort, such as one stretch: ignore | warn | hold",
+        description="Movement that may not be an effort, such as one stretch: ignore | warn | hold",
     )
     activity_differs: Severity = _code("The movement differs from the assigned activity")
     begins_before: Severity = _code("The movement began before the recording")

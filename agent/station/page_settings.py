@@ -35,7 +35,7 @@ def save_page_settings(folder: StateFolder, chosen: Mapping[str, Mapping[str, ob
     except ConfigError:
         stored = {}
         put_aside(path, folder)
-    lines = ["# Set on the coach's page; goes before station.toml."]
+    lines = ["# Set on the coach's page; takes precedence over station.toml."]
     for table in sorted({*stored, *chosen}):
         values = {**stored.get(table, {}), **chosen.get(table, {})}
         kept = {key: value for key, value in values.items() if value is not None}
