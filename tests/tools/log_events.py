@@ -37,14 +37,14 @@ what the API created from it. `stage` is the part that logged it:
 EVENTS: dict[str, tuple[str, str]] = {
     # The recorder, a process of its own.
     "recorder started": ("A recorder runs and opens its camera.", ""),
-    "recorder stopped": ("A recorder has ended; its last file is whole.", ""),
+    "recorder stopped": ("A recorder has ended; its last file is complete.", ""),
     "camera connected": ("The camera sends; codec and size are as the stream says.", ""),
     "camera lost": (
-        "The camera does not send; it is opened again after growing pauses.",
+        "The camera does not send; it is reopened with growing delays.",
         "Follow `hint`.",
     ),
     "camera failed": (
-        "The camera sent what the recorder cannot deal with; it is opened again.",
+        "The camera sent data that the recorder cannot process; it is opened again.",
         "Report it with the lines that follow.",
     ),
     "filming failed": (
@@ -52,11 +52,11 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Report it with the lines that follow.",
     ),
     "stream interrupted": (
-        "Timestamps, picture or packets broke off: a file ended whole, a new one begins.",
+        "Timestamps, picture or packets were interrupted: a complete file ended, a new one begins.",
         "If it happens often: the network to the camera, or the camera's own clock.",
     ),
     "file recorded": (
-        "A file is whole and in the capture folder; `ended_by` says why it ended.",
+        "A complete file is in the capture folder; `ended_by` says why it ended.",
         "",
     ),
     "interrupted file placed": (
@@ -64,19 +64,19 @@ EVENTS: dict[str, tuple[str, str]] = {
         "",
     ),
     "recording not stored": (
-        "Disk or folder refuse the recording; it is tried again after growing pauses.",
+        "Disk or folder refuse the recording; it is retried with growing delays.",
         "Follow `hint`.",
     ),
     "recording resumed": ("The disk takes recordings again.", ""),
     "station connected": ("A recorder has found the daemon, which arms it.", ""),
     "recorder connected": ("A recorder has found this daemon, and reports.", ""),
-    "recorder disconnected": ("A recorder is gone, or was ended.", ""),
+    "recorder disconnected": ("A recorder has disconnected, or was stopped.", ""),
     "recorder socket failed": (
         "Recorders cannot reach this daemon; it is tried again every second.",
         "Give the daemon's user the right to create the socket at `path`.",
     ),
     "station lost": (
-        "The daemon is away; its last order holds until its end, then the recorder disarms.",
+        "The daemon does not answer; once its last order expires, the recorder disarms.",
         "",
     ),
     # The hub of a facility, and a station's part in it.
@@ -87,11 +87,11 @@ EVENTS: dict[str, tuple[str, str]] = {
         "",
     ),
     "broker failed": (
-        "The broker did not start or has failed; it is started again after growing pauses.",
+        "The broker did not start or has failed; it is restarted with growing delays.",
         "Follow `error` and `hint`; no station loses anything meanwhile.",
     ),
     "page failed": (
-        "The hub's page cannot be served; it is tried again after growing pauses.",
+        "The hub's page cannot be served; it is retried with growing delays.",
         "Read `error`: usually the port is taken.",
     ),
     "state rejected": (
@@ -103,17 +103,20 @@ EVENTS: dict[str, tuple[str, str]] = {
         "If it is not you: `spotter hub remove STATION`, then join with a new invitation.",
     ),
     "site joined": ("A site has used its invitation; its key is known from now on.", ""),
-    "chain connected": ("The chain's hub takes the site's events; `sent` is the last it has.", ""),
+    "chain connected": (
+        "The chain's hub accepts the site's events; `sent` is its last one.",
+        "",
+    ),
     "chain disconnected": (
-        "The chain's hub takes no events; it is tried again after growing pauses.",
+        "The chain's hub accepts no events; it is retried with growing delays.",
         "`spotter hub doctor`, here and on the chain's hub. The site works without it.",
     ),
     "chain ignored": (
-        "What the site knows of its chain cannot be used; nothing is sent there.",
+        "The site's record of its chain cannot be used; nothing is sent there.",
         "Follow `error` and `hint`.",
     ),
     "site state dropped": (
-        "What the site's stations do is too long to be sent to the chain; its events are sent.",
+        "The state of the site's stations is too large for the chain; its events are sent.",
         "Report it, with the number of stations.",
     ),
     "targets write failed": (
@@ -126,18 +129,18 @@ EVENTS: dict[str, tuple[str, str]] = {
         "A command of the hub's was refused, for the `reason` given.",
         "Clocks: `timedatectl` at the station and at the hub.",
     ),
-    "poster rejected": ("What a station sent as a picture is not a small JPEG; none is shown.", ""),
+    "poster rejected": ("The picture that a station sent is not a small JPEG; none is shown.", ""),
     "allowance rejected": (
-        "What should be the station's share of the uplink is not signed by its hub, or cannot be "
-        "read; the share before holds, then that without a hub.",
+        "The station's share of the uplink is not signed by its hub, or cannot be read; "
+        "the previous share stays in effect, then the one without a hub.",
         "Compare the hub's and the station's versions; `spotter doctor` on both.",
     ),
     "settings publish failed": (
-        "What the hub wants of its stations' settings cannot be read; they keep what they have.",
+        "The settings for the stations cannot be read; the stations keep those that they have.",
         "Restore `wanted-settings.json` from a backup, or delete it and send the settings again.",
     ),
     "release publish failed": (
-        "Which version the hub wants of its stations cannot be read; they keep what they have.",
+        "The versions set for the stations cannot be read; the stations keep what they have.",
         "Restore `wanted-releases.json` from a backup, or delete it and use `spotter hub release`.",
     ),
     "station joined": ("A station has used its invitation; its key is known from now on.", ""),
@@ -152,10 +155,10 @@ EVENTS: dict[str, tuple[str, str]] = {
     # Workers of a facility, and what a station lets them do.
     "worker joined": ("A worker has used its invitation; its key is known from now on.", ""),
     "worker started": ("A worker runs; it connects next.", ""),
-    "worker stopped": ("A worker has ended; what it had in hand goes to another one.", ""),
+    "worker stopped": ("A worker has ended; its recording goes to another one.", ""),
     "worker connected": ("A worker waits for recordings to analyse.", ""),
     "worker disconnected": (
-        "A worker cannot reach the hub; it tries again after growing pauses.",
+        "A worker cannot reach the hub; it retries with growing delays.",
         "Read `error`; stations analyse themselves meanwhile.",
     ),
     "job finished": ("A worker has analysed a recording of `station`.", ""),
@@ -176,7 +179,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     "findings received": ("A worker has found the takes of a recording; clips are cut next.", ""),
     "findings discarded": ("The recording has changed since it was offered.", ""),
     "findings rejected": (
-        "What a worker sent is out of bounds or damaged; the station analyses itself.",
+        "A worker's findings are out of bounds or damaged; the station analyses itself.",
         "`spotter hub workers`: remove a worker that you do not know.",
     ),
     "workers not reached": ("The station cannot reach the hub's queue; it tries again.", ""),
@@ -225,8 +228,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "status line skipped": ("The status for systemd could not be read this time.", ""),
     "settings layer rejected": (
-        "What was set on the coach's page or by the hub (`layer`) cannot be used and does not "
-        "count.",
+        "What was set on the coach's page or by the hub (`layer`) cannot be used and is ignored.",
         "Set it again there, as `error` says.",
     ),
     "config reload rejected": (
@@ -265,7 +267,7 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "file quarantine failed": (
         "A file that does not belong in the state folder could not be moved; it is ignored.",
-        "Remove it by hand.",
+        "Remove it manually.",
     ),
     "file removal failed": (
         "A file that is no longer needed could not be removed; it stays.",
@@ -336,7 +338,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "",
     ),
     "capture quarantined": (
-        "A capture cannot be used, or may not be seen; its file stays.",
+        "A capture cannot be used, or must not be viewed; its file stays.",
         "`spotter outbox show ID`; `spotter outbox retry ID` analyses it again.",
     ),
     "analysis failed": (
@@ -475,11 +477,11 @@ EVENTS: dict[str, tuple[str, str]] = {
         "`detail` says which; press again.",
     ),
     "card tapped": (
-        "A card was held to a reader; `outcome` says what it brought about: assigned, kept (was on "
+        "A card was held to a reader; `outcome` gives the result: assigned, kept (was on "
         "the station already), unknown (linked to nobody), refused (its athlete left the account).",
         "",
     ),
-    "reader opened": ("`spotter reader` reads its device from now on, alone.", ""),
+    "reader opened": ("`spotter reader` has exclusive use of its device from now on.", ""),
     "card forwarded": (
         "A reader's card was sent to the page; `result` is its answer: assigned, kept, unknown, "
         "refused.",
