@@ -276,7 +276,7 @@ def add(
 def group(group: str, config: Path | None, as_json: bool) -> None:
     """Let a group take turns.
 
-    Adds its athletes who do not wait already to the end of the queue, and turns rotation on.
+    Adds its athletes who are not in the queue yet to its end, and turns rotation on.
     """
 
     now = read_clock()

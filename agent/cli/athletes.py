@@ -297,7 +297,7 @@ def _tell(document: dict[str, object]) -> None:
         assert isinstance(paths, list)  # made above
         click.echo(f"receipt: {' and '.join(paths)}")
         if still_open:
-            click.echo("it lists what is still open; write it again later with --receipt")
+            click.echo("it lists what is still pending; write it again later with --receipt")
 
 
 def _tell_erased(document: dict[str, object]) -> None:

@@ -81,7 +81,7 @@ def _line(sight: RecorderSight) -> str:
 @click.option("--camera", "name", metavar="NAME", help="Which camera.  [default: the only one]")
 @config_option
 def snapshot(file: Path, name: str | None, config: Path | None) -> None:
-    """Write what the camera sees at this moment to FILE, as JPEG."""
+    """Save the current camera picture to FILE, as JPEG."""
     picture = _seen(settings_of(config), name)[0]
     try:
         file.write_bytes(picture)
@@ -128,11 +128,11 @@ def check(
     config: Path | None,
     as_json: bool,
 ) -> None:
-    """Check whether the camera stands well.
+    """Check the camera's framing.
 
-    Let somebody stand at the station, upright.  FILE is a picture or a recording of another
-    camera program; without it a recorder is asked.  Exit code 0: all is well; 1: something needs
-    to be corrected, each with its remedy; 75: there is no picture.
+    Have somebody stand upright at the station.  FILE is a picture, or a recording of another camera
+    program; without it the recorder's picture is used.  Each finding comes with its remedy.  Exit
+    code 0: no findings; 1: something needs to be corrected; 75: there is no picture.
     """
     settings = settings_of(config)
     with TemporaryDirectory(prefix="spotter-") as folder:
@@ -151,6 +151,6 @@ def check(
         remarks = [{"code": code, "message": text} for code, text in found.remarks.items()]
         print_json({"fine": found.is_fine, "found": found.found, "remarks": remarks})
     else:
-        click.echo("\n".join(found.remarks.values()) or "the camera stands well")
+        click.echo("\n".join(found.remarks.values()) or "no findings")
     if not found.is_fine:
         sys.exit(1)

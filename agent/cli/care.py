@@ -198,7 +198,7 @@ def test_channels(config: Path | None) -> None:
 @click.option("--reason", required=True, metavar="TEXT", help="Why FAILED does not work here.")
 @config_option
 def reverted(version: str, failed: str, reason: str, config: Path | None) -> None:
-    """Say that an update to FAILED was undone, VERSION runs again.
+    """Notify that an update to FAILED was reverted to VERSION.
 
     spotter-update calls it.  Every configured receiver gets the event station.update_reverted once;
     without a receiver nothing is sent.
@@ -268,9 +268,9 @@ _archive = click.argument("file", type=click.Path(path_type=Path, dir_okay=False
 def backup(file: Path, without_videos: bool, config: Path | None, as_json: bool) -> None:
     """Back up the station to FILE, a tar archive.
 
-    The station may run meanwhile; the archive is of one moment.  It holds the records, the
-    settings, and recordings, clips and results; neither the API key nor the key of the page's
-    certificate.  It contains videos and names of people: keep it as safe as the box.
+    The station may keep running; the archive is consistent.  It holds the records, the settings,
+    and recordings, clips and results, but neither the API key nor the key of the page's
+    certificate.  It contains videos and names of people: protect it like the box itself.
     """
     settings = settings_of(config)
     content = write_backup(
@@ -293,13 +293,13 @@ def backup(file: Path, without_videos: bool, config: Path | None, as_json: bool)
 
 @click.command()
 @_archive
-@click.option("--settings-only", is_flag=True, help="Only the settings, as for another station.")
+@click.option("--settings-only", is_flag=True, help="Restore only the settings.")
 @config_option
 @json_option
 def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool) -> None:
-    """Restore a station from FILE, which spotter backup made.
+    """Restore a station from FILE, a backup of spotter backup.
 
-    The settings get their place where none are; those that are there stay.  The state folder must
+    Existing settings stay; without any, those of the backup are restored. The state folder must
     not hold records, and no daemon may run on it.  Afterwards every clip is looked up at the API
     before it is sent: what the old box sent since the backup is not sent again.
     """

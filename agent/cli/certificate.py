@@ -26,7 +26,7 @@ def certificate() -> None:
     "--name",
     default="Spotter facility",
     show_default=True,
-    help="What tablets show of the authority.",
+    help="The name that tablets show.",
 )
 @click.option(
     "--domain",
@@ -40,8 +40,8 @@ def init(folder: Path, name: str, domains: tuple[str, ...], as_json: bool) -> No
     """Create the facility's authority in FOLDER.
 
     It can sign for private addresses, for names of a local network (.local, .lan, .home.arpa,
-    .internal), and for each --domain, for ten years.  Keep FOLDER on one machine, away from the
-    stations, and in its backup: with its key, pages of stations can be imitated.
+    .internal), and for each --domain, for ten years.  Keep FOLDER on one machine that is not a
+    station, and back it up: anybody with its key can imitate stations' pages.
     """
     created = AuthorityFolder(folder).create(name, domains=domains, now_s=read_clock().utc_s)
     _tell(
@@ -60,14 +60,14 @@ def init(folder: Path, name: str, domains: tuple[str, ...], as_json: bool) -> No
     "--out",
     type=_folder,
     metavar="FOLDER",
-    help="Where to write page.pem and page.key.  [default: a folder called as the first NAME]",
+    help="Where to write page.pem and page.key.  [default: a folder named after the first NAME]",
 )
 @click.option(
     "--days",
     type=click.IntRange(1, LONGEST_DAYS),
     default=LONGEST_DAYS,
     show_default=True,
-    help="How long it is valid; some tablets accept no longer ones.",
+    help="How long it is valid; some tablets reject longer ones.",
 )
 @json_option
 def issue(
@@ -76,7 +76,7 @@ def issue(
     """Issue the certificate of one station's page.
 
     NAME is each name and address by which tablets open the page, as in: rack-7.local 192.168.1.20.
-    The same again renews it, with a new key.
+    Repeating the command renews it, with a new key.
     """
     folder = out or Path(names[0])
     issued = AuthorityFolder(authority).issue(names, folder, days=days, now_s=read_clock().utc_s)

@@ -64,7 +64,7 @@ def groups(context: click.Context, config: Path | None, as_json: bool) -> None:
             [("GROUP", "ATHLETES"), *((one.name, str(len(one.members))) for one in known)]
         )
     else:
-        click.echo("no groups; make one: spotter groups set GROUP ATHLETE...")
+        click.echo("no groups; create one: spotter groups set GROUP ATHLETE...")
 
 
 @groups.command()
@@ -85,7 +85,7 @@ def import_(file: Path, config: Path | None, as_json: bool) -> None:
     """Import groups from a CSV file.
 
     Its columns are group and athlete.  Each group named there gets exactly the members named
-    there; other groups stay.  If any line names nobody, or several athletes, nothing is imported.
+    there; other groups stay.  If any line matches no athlete, or several, nothing is imported.
     """
     try:
         with acting_as_caller(), file.open("rb") as opened:
@@ -107,7 +107,7 @@ def import_(file: Path, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def set_(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
-    """Make a group, or replace its members."""
+    """Create a group, or replace its members."""
     _change(
         lambda outbox, now_s: [set_group(outbox, group, _keys(outbox, athletes), now_s=now_s)],
         config=config,
@@ -199,7 +199,7 @@ _card = click.argument("card", metavar="CARD")
 @config_option
 @json_option
 def tap(card: str, config: Path | None, as_json: bool) -> None:
-    """Put the athlete of a card, code or fob on the station.
+    """Assign the athlete of a card, code or fob.
 
     CARD is what the reader reads; - reads it from standard input.  An athlete who is on the
     station already stays, and the time until the assignment expires starts again.
@@ -231,7 +231,7 @@ def tap(card: str, config: Path | None, as_json: bool) -> None:
 def cards() -> None:
     """Link cards, codes and fobs to athletes.
 
-    What a card says is not stored; the list shows an id of its own for each.
+    A card's text is not stored; the list shows an id for each card.
     """
 
 
@@ -258,7 +258,7 @@ def link(card: str, athlete: str, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def unlink(card: str, config: Path | None, as_json: bool) -> None:
-    """Unlink a card, named as in the list or by what it says."""
+    """Unlink a card, by its id in the list or by its text."""
     with steered_outbox(config) as (settings, outbox):
         desk = CheckIn(outbox, state_folder(settings))
         unlinked = desk.unlink(_said(card), now_s=read_clock().utc_s)

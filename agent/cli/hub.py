@@ -64,7 +64,7 @@ from agent.text import counted
 _TOKEN_BYTES = 15
 _PAIR_WITHIN_S = 600.0
 _KINDS = {
-    MemberKind.SITE: "NAME is a site, and this hub its chain's.",
+    MemberKind.SITE: "NAME is a site; this hub is the hub of its chain.",
     MemberKind.WORKER: "NAME is a worker, which analyses for stations.",
 }
 _JOIN_COMMANDS = {
@@ -90,8 +90,8 @@ for wanted in (push, release):
 def run(config: Path) -> None:
     """Run the hub in the foreground.
 
-    Starts nats-server, to which every station that has joined connects.  Stations work without
-    the hub too; whatever it missed they send once it is back.  SIGTERM or Ctrl-C ends it.
+    Starts nats-server, to which every station that has joined connects.  Stations also work without
+    the hub, and send what it missed once it is back.  SIGTERM or Ctrl-C ends it.
     """
     settings = load_hub(config)
     owner = other_owner(settings.hub.state)
@@ -130,8 +130,8 @@ def invite(
 ) -> None:
     """Print a link and QR code that let a station join.
 
-    NAME is the station's id.  The link lets one station join, once, as in: spotter join 'LINK'.  It
-    is a secret until then.  A station that has joined before gets a new key with it.
+    NAME is the station's id.  The link lets one station join, once: spotter join 'LINK'.  Keep it
+    secret until then.  A station that has joined before gets a new key.
     """
     kind = kind or MemberKind.STATION
     if not re.fullmatch(NAME, station):
@@ -205,9 +205,9 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -> None:
     """Remove a station from the hub, or revoke its invitation.
 
-    The station continues without the hub; `spotter leave` there ends its attempts to connect.  What
-    a removed worker has in hand goes to another one, or back to its station.  The events of a
-    removed site are deleted here.
+    The station continues without the hub; `spotter leave` there ends its attempts to connect.  A
+    removed worker's recording goes to another one, or back to its station.  The events of a removed
+    site are deleted here.
     """
     kind = kind or MemberKind.STATION
     settings = load_hub(config)
@@ -225,11 +225,11 @@ def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -
 @hub.command("assign")
 @click.argument("station")
 @click.argument("user_id")
-@click.option("--at", "begins", metavar="TIME", help="From then on, such as 14:30.  [default: now]")
+@click.option("--at", "begins", metavar="TIME", help="Begin, such as 14:30.  [default: now]")
 @click.option(
     "--for", "lasts_s", type=Duration(), metavar="30m", help="The turn ends after this time."
 )
-@click.option("--exercise", help="What the athlete does; default: what they did last there.")
+@click.option("--exercise", help="Exercise.  [default: the athlete's last one there]")
 @click.option("--barbell-mass", type=Number(), metavar="KG", help="Weight on the bar.")
 @hub_config_option
 @json_option
@@ -243,10 +243,10 @@ def assign(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Plan an athlete for a station, now or at a time.
+    """Plan an athlete for a station, from now or a given time.
 
-    The station keeps the plan, and carries it out without the hub too.  A coach at the station can
-    overrule it until the next turn begins; the hub's page shows that.
+    The station stores the plan, and carries it out even without the hub.  A coach at the station
+    can override it until the next turn begins; the hub's page shows that.
     """
     now_s = read_clock().utc_s
     try:
@@ -272,12 +272,12 @@ def assign(
     type=click.IntRange(1, MOST_DAYS),
     default=2,
     show_default=True,
-    help="How much of an iCalendar is planned, from now on.",
+    help="How many days of an iCalendar file are planned, from now on.",
 )
 @click.option(
     "--replace",
     is_flag=True,
-    help="Drop the turns to come that FILE does not have within --days, at its stations.",
+    help="Remove future turns that are not in FILE, within --days, at its stations.",
 )
 @hub_config_option
 @json_option
@@ -285,9 +285,9 @@ def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) ->
     """Plan many turns from FILE, a CSV or iCalendar file.
 
     "-": standard input.  If a line cannot be read, nothing is planned.  Columns of a CSV file:
-    station,user_id,begins, and perhaps ends,exercise,barbell_mass.  Times are like 14:30, of today,
-    or 2026-11-29 14:30.  In an iCalendar each event is a turn: LOCATION is the station's id,
-    SUMMARY the athlete, by user id or by a name of the roster.
+    station,user_id,begins, and optionally ends,exercise,barbell_mass.  Times are 14:30 (today) or
+    2026-11-29 14:30.  In an iCalendar each event is a turn: LOCATION is the station's id, SUMMARY
+    the athlete, by user id or by a name of the roster.
     """
     now_s, text = read_clock().utc_s, text_of(file)
     if not is_calendar(text):
@@ -365,8 +365,8 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
 def join_chain(link: str, config: Path, as_json: bool) -> None:
     """Join a chain by the LINK of spotter hub invite --site.
 
-    The chain's hub then shows what this site's stations do, and keeps their events for 30 days.
-    Athletes are user ids in both; names, pictures and addresses of pages stay here.
+    The chain's hub then shows the states of this site's stations, and keeps their events for 30
+    days.  Athletes appear as user ids; names, pictures and addresses of pages stay here.
     """
     settings = load_hub(config)
     if settings.hub.sites is not None:
@@ -385,7 +385,7 @@ def join_chain(link: str, config: Path, as_json: bool) -> None:
 @hub_config_option
 @json_option
 def leave_chain(config: Path, as_json: bool) -> None:
-    """Leave the chain: nothing goes to its hub any more.
+    """Leave the chain: nothing is sent to its hub any more.
 
     On the chain's hub, spotter hub remove --site takes the site off its list.
     """
@@ -405,7 +405,7 @@ def leave_chain(config: Path, as_json: bool) -> None:
 def join(link: str, config: Path | None, as_json: bool) -> None:
     """Join a facility by the LINK of spotter hub invite.
 
-    The station makes a key of its own for the hub, which never leaves it.  Events from now on,
+    The station creates its own key for the hub, which never leaves it.  Events from now on,
     and the station's state, then go to the hub too; nothing else changes.
     """
     settings = settings_of(config)
@@ -424,7 +424,7 @@ def join(link: str, config: Path | None, as_json: bool) -> None:
 @config_option
 @json_option
 def leave(config: Path | None, as_json: bool) -> None:
-    """Leave the facility: nothing goes to the hub any more.
+    """Leave the facility: nothing is sent to the hub any more.
 
     On the hub, spotter hub remove takes the station off its list.
     """

@@ -93,7 +93,7 @@ def doctor(config: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
-@click.option("--replace", is_flag=True, help="The athletes of FILE instead of all others.")
+@click.option("--replace", is_flag=True, help="Replace all athletes with those of FILE.")
 @click.option("--remove", metavar="USER_ID", help="Forget an athlete.")
 @hub_config_option
 @json_option
@@ -105,7 +105,7 @@ def roster(
     FILE is a CSV file ("-": standard input) with the columns user_id,name, and perhaps
     groups,consent; groups are separated by a semicolon, consent is yes, no or empty.  If a line
     cannot be read, nothing changes.  The hub's page shows the names; they are not sent to stations.
-    Who has consent no cannot be planned.
+    Athletes with consent no cannot be planned.
     """
     if (file is not None and remove is not None) or (replace and file is None):
         raise click.UsageError("a FILE, with --replace if wanted, or --remove")
@@ -167,10 +167,10 @@ def do(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Let a station run doctor, retry, support or pair.
+    """Run doctor, retry, support or pair at a station.
 
-    As spotter doctor, spotter outbox retry ID..., spotter support and spotter pair at the station,
-    with their exit codes.  69: the station does not answer.
+    Runs spotter doctor, spotter outbox retry ID..., spotter support or spotter pair at the station,
+    with that command's exit code. 69: the station does not answer.
     """
     if bool(ids) != (command == "retry") or (out is not None and command != "support"):
         raise click.UsageError("IDs for retry and nothing else, --out for support")
@@ -287,7 +287,7 @@ def _shown_waiting(station: str) -> Callable[[float], None]:
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
 @click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
 @click.option("--station", metavar="STATION", help="For this station.")
-@click.option("--clear", is_flag=True, help="Set nothing there any more.")
+@click.option("--clear", is_flag=True, help="Remove what is set there.")
 @hub_config_option
 @json_option
 def push(
@@ -300,11 +300,11 @@ def push(
 ) -> None:
     """Send settings to all stations, a group, or one.
 
-    FILE has the form of station.toml ("-": standard input) and takes the place of what was set
-    there before; what is set for a station goes before its group's, and that before all others'.
-    Only settings that tune a station can be set: docs/facility.md lists them.  Each station tries
-    them, takes them over without a restart, and reports it; if one cannot, it keeps those before.
-    Without FILE: show what is set.
+    FILE has the form of station.toml ("-": standard input) and replaces what was set there before.
+    A station's settings take precedence over its group's, and a group's over those for all.
+    docs/facility.md lists the settings that can be set.  Each station validates them,
+    applies them without a restart, and reports it; invalid ones are rejected.  Without FILE: show
+    what is set.
     """
     if (file is not None and clear) or (group_name is not None and station is not None):
         raise click.UsageError("a FILE or --clear; for all, for --group or for --station")
@@ -323,7 +323,7 @@ def push(
         print_json({"told": told or [], "wanted": wanted.model_dump(mode="json")})
     elif told is not None:
         click.echo(f"sent to: {', '.join(told) or 'no station, nothing has changed'}")
-        click.echo("spotter hub status shows what became of it")
+        click.echo("spotter hub status shows the result")
     elif file is None and not clear:
         click.echo(wanted.text() or "# nothing is set; send settings: spotter hub push FILE.toml")
 
@@ -342,7 +342,7 @@ def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
     try:
         return fleet.tell(now_s=read_clock().utc_s)
     except NotifyError as error:
-        click.echo(f"kept; the stations hear of it when the hub runs: {error}", err=True)
+        click.echo(f"saved; the stations get it once the hub runs: {error}", err=True)
         return None
 
 
@@ -354,7 +354,7 @@ def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
     "--not-before", metavar="TIME", help='Install VERSION not before 14:30, or "2026-11-30 14:30".'
 )
 @click.option("--hold", is_flag=True, help="Install no version.")
-@click.option("--clear", is_flag=True, help="Remove what is wanted there.")
+@click.option("--clear", is_flag=True, help="Remove what is set there.")
 @hub_config_option
 @json_option
 def release(
@@ -367,12 +367,12 @@ def release(
     config: Path,
     as_json: bool,
 ) -> None:
-    """Say which VERSION the stations are to install.
+    """Set which VERSION the stations install.
 
-    What is said for a station goes before what is for its group, and that before all others'.
+    A station's version takes precedence over its group's, and a group's over that for all.
     spotter-update, at a station, installs this version if the station's ring offers it and it is
-    newer than the one there; never another, and never an older one.  Without any of these: show
-    what is wanted.
+    newer than the one there; never another, and never an older one.  Without arguments: show what
+    is set.
     """
     if (version is not None) + hold + clear > 1 or (group_name is not None and station is not None):
         raise click.UsageError("VERSION, --hold or --clear; for all, for --group or for --station")
@@ -425,9 +425,9 @@ def _release_of(version: str | None, not_before: str | None, *, hold: bool) -> R
 @hub_config_option
 @json_option
 def group(station: str, name: str | None, clear: bool, config: Path, as_json: bool) -> None:
-    """Put a station into a group of the hub's page.
+    """Put a station into a group on the hub's page.
 
-    The page shows the stations of a group beside each other, with the group's name.
+    The page shows the stations of a group together, with the group's name.
     """
     wanted = None if name is None else " ".join(name.split())
     if clear == (name is not None) or (wanted is not None and not 0 < len(wanted) <= _MOST_GROUP):
@@ -451,9 +451,9 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
 def backup(file: Path, config: Path, as_json: bool) -> None:
     """Back up the hub to FILE, a tar archive.
 
-    The hub may run meanwhile.  The archive holds its keys, stations, athletes, plans, paired
-    devices and settings: keep it as safe as the machine.  Events and states are not in it, the
-    stations send them again; nor is the page's PIN.
+    The hub may keep running.  The archive holds its keys, stations, athletes, plans, paired devices
+    and settings: protect it like the machine itself.  Events and states are not in it, the stations
+    send them again; nor is the page's PIN.
     """
     settings = load_hub(config)
     folder = prepared_hub(settings)
@@ -481,11 +481,11 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
 @hub_config_option
 @json_option
 def restore(file: Path, config: Path, as_json: bool) -> None:
-    """Restore a hub from FILE, which spotter hub backup made.
+    """Restore a hub from FILE, a backup of spotter hub backup.
 
-    On another machine it must get the name or address by which the stations call the hub: they
-    connect then without anybody at a station.  The settings get their place where none are.  The
-    state folder must not hold a hub's stations, and no hub may run on it.
+    On another machine it must get the name or address by which the stations call the hub; then they
+    connect without a visit.  Existing settings stay.  The state folder must not hold a hub's
+    stations, and no hub may run on it.
     """
     is_new = place_settings(config, settings_of_backup(file, HUB_BACKUP))
     settings = load_hub(config)
@@ -514,7 +514,7 @@ def _summary(content: BackupContent) -> dict[str, object]:
 @hub_config_option
 @json_option
 def status(config: Path, as_json: bool) -> None:
-    """Show what the hub is doing, and all stations in short."""
+    """Show what the hub is doing, with a summary of all stations."""
     look = _look(config)
     free_bytes = measure(load_hub(config).hub.state).free_bytes
     document = {**look.document(), "disk_free_bytes": free_bytes}
@@ -573,8 +573,7 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
 def stations(config: Path, as_json: bool) -> None:
     """List the stations with what each is doing.
 
-    Stations without a message for 15 s are away: what is shown of them is their
-    last state.
+    Stations without a message for 15 s are away; they are shown with their last state.
     """
     look = _look(config)
     views, invited = look.everywhere, sorted(look.invitations)
@@ -626,7 +625,7 @@ def _doing(worker: WorkerView) -> str:
 @hub_config_option
 @json_option
 def sites(config: Path, as_json: bool) -> None:
-    """List the sites of a chain, and their stations in short."""
+    """List the sites of a chain, with a summary of their stations."""
     look = _look(config)
     invited = sorted(look.site_invitations)
     if as_json:

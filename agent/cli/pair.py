@@ -43,7 +43,7 @@ _MOST_NAME = 80  # signs
 @click.command()
 @click.option("--wall", is_flag=True, help="Read-only wall display.")
 @click.option(
-    "--kiosk", metavar="GROUP", help="Athletes of this group put themselves on the station."
+    "--kiosk", metavar="GROUP", help="Kiosk in which the athletes of this group assign themselves."
 )
 @click.option("--setup", is_flag=True, help="Set up the station on the page, for 30 minutes.")
 @click.option(
@@ -74,7 +74,7 @@ def pair(
 ) -> None:
     """Pair a tablet with the coach's page by QR code.
 
-    With --setup the page asks for all that a new station needs; finishing ends that.  The link can
+    With --setup the page asks for everything a new station needs.  The link can
     be used once.  A paired device needs no PIN, and wrong PINs do not lock it out.
     """
     if minutes is None:

@@ -31,10 +31,10 @@ from agent.settings.model import read_tap_token, why_no_tap_token
 )
 @config_option
 def reader(device: Path, url: str | None, ca: Path | None, config: Path | None) -> None:
-    """Check athletes in with a USB reader, or steer with a pedal.
+    """Check athletes in with a USB reader, or use a pedal.
 
     Sends each card that the reader reads to the page, and what the keys of web.button_keys mean,
-    with the token of web.tap_token_file.  Runs in the foreground, as a process of its own; nothing
+    with the token of web.tap_token_file.  Runs in the foreground, as a separate process; nothing
     that the reader types reaches a console.
     """
     configure_logs()

@@ -21,11 +21,11 @@ from agent.recorder.settings import load_recorder
     help="The recorder's settings, such as /etc/spotter/recorder-main.toml.",
 )
 def record(config: Path) -> None:
-    """Film one camera while the station wants it filmed.
+    """Record one camera while the station arms it.
 
     Runs in the foreground, as its own user beside the station's daemon, which arms it while an
     athlete is on the station.  Packets are stored as the camera sends them; disarmed, they stay in
-    memory.  SIGTERM or Ctrl-C ends it, and its last file whole.
+    memory.  SIGTERM or Ctrl-C ends it; the last file is completed.
     """
     _become_recorder(load_recorder(config).policy())
 

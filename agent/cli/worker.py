@@ -30,9 +30,7 @@ from agent.stage import StopFlag
     help="Join a facility by the LINK of spotter hub invite --worker, and end.  "
     '"-": from standard input.',
 )
-@click.option(
-    "--check", is_flag=True, help="Check this worker, and say how to fix problems; do not work."
-)
+@click.option("--check", is_flag=True, help="Only check this worker, and say how to fix problems.")
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),

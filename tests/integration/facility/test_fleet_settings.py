@@ -77,4 +77,4 @@ def test_what_nobody_can_read_and_a_hub_that_is_away_are_said_in_one_line(tmp_pa
     assert "nested too deeply" in _push(hub, "x = " + "[" * 5000, code=1)
     done = give(["hub", "push", "--clear", "--config", str(hub.config)])
     assert done.returncode == 0 and done.stdout == ""
-    assert "kept; the stations hear of it when the hub runs" in done.stderr
+    assert "saved; the stations get it once the hub runs" in done.stderr
