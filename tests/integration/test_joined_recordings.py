@@ -110,7 +110,7 @@ def test_a_first_part_that_was_sent_stays_and_the_second_is_a_clip_of_its_own(
         for row in station.entries()
     ]
     assert [story["captures"] for story in shown] == [["c1"], ["c2"]]
-    assert any("not over when the recording ended" in told for told in shown[0]["picture"])
+    assert any("continued after the recording" in told for told in shown[0]["picture"])
     assert any("had begun before the recording" in told for told in shown[1]["picture"])
 
 
