@@ -184,13 +184,13 @@ def _events(outbox: Outbox) -> list[dict[str, object]]:
 
 
 _README = """\
-Spotter support archive, made {at} ({utc}).  Times in the files are UTC.
+Spotter support bundle, created {at} ({utc}).  Times in the files are UTC.
 
 doctor.json    what spotter doctor found
 settings.json  the settings in effect; secrets are hidden
 versions.json  Spotter, Python, the system and the packages
 counts.json    how many captures and clips are in each state, and how delivery stands
-events.jsonl   what last happened to each capture (c) and clip (e)
+events.jsonl   latest events of each capture (c) and clip (e)
 journal.txt    the service's last lines, where the system keeps them
 
 Keys, PINs, names, file names and pictures are left out.  A user_id stands as athlete-… : the same

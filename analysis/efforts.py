@@ -18,7 +18,7 @@ the first sign to the last the interval is then widened to where the body left r
 to it, but not over walking.
 
 `evidence_of` weighs what an interval holds.  Down and up again is a cycle; down alone is somebody
-who sits down.  What fits the station's activity needs less than what does not.
+who sits down.  What fits the station's activity needs less evidence than what does not.
 """
 
 from collections.abc import Sequence

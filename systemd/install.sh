@@ -17,7 +17,7 @@ readonly packaged me
 
 usage() {
     if [ "$packaged" = yes ]; then
-        echo "sudo $me                 run the doctor on the station, and show what may be left to do"
+        echo "sudo $me                 run the doctor on the station, and list remaining steps"
     else
         cat <<WORDS
 sudo $me                 install, or update in place; from the package where one is in its folder
@@ -25,12 +25,12 @@ sudo $me --package FILE  install or update from this Debian package
 WORDS
     fi
     cat <<WORDS
-sudo $me --setup         also set the station up in a browser, as a first installation does: shows a QR code
+sudo $me --setup         also set up the station in a browser, as a first installation does: shows a QR code
 sudo $me --no-setup      a first installation without that
 sudo $me --page          also open the coach's page to the network, with a PIN
 sudo $me --camera SOURCE also film rtsp://USER@HOST/PATH or /dev/video0 on this box
 sudo $me --config FILE --key-file FILE --station-id ID
-                                        also take over settings, API key and id, as for many boxes; each alone works too
+                                        also install settings, API key and id, as for many boxes; each alone works too
 WORDS
     [ "$packaged" = yes ] || cat <<WORDS
 sudo $me --rollback      return to the version before the last update
@@ -288,7 +288,7 @@ provision() {
         ! opens_page || open_page "$next"    # before the comparison: the same words twice change nothing
         runuser -u spotter -- "$version/bin/spotter" config --check --config "$next" >/dev/null || {
             rm -f "$next"
-            fail "the settings of ${new_settings:-$settings} are not valid (see above); they were not taken over"
+            fail "the settings of ${new_settings:-$settings} are not valid (see above); they were not installed"
         }
         changed=$before
         take_over "$next" "$settings"
@@ -325,7 +325,7 @@ install_units() {
 
 start_service() {
     if ! systemd_runs; then
-        say "systemd is not running: the units are installed, nothing was started"
+        say "systemd is not running: the units are installed, but nothing was started"
         return
     fi
     systemctl enable --quiet spotter.service

@@ -537,7 +537,7 @@ def update(records: Records, *, again: bool, watch_s: float, every_s: float) -> 
             records.pending = None
             say("update installed", **{"from": pending["from"], "to": pending["to"]})
             return
-        fault = "the doctor says that these fail: " + ", ".join(sorted(failed))
+        fault = "these checks fail: " + ", ".join(sorted(failed))
     revert(records, pending, fault, watch_s=watch_s, every_s=every_s)
 
 
@@ -551,7 +551,7 @@ def begin(records: Records, *, again: bool) -> dict[str, object] | None:
         say(
             "update refused",
             version=offered,
-            reason="it failed here before; spotter-update --again tries it",
+            reason="it failed here before; spotter-update --again tries it again",
         )
         return None
     if is_occupied():

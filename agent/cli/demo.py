@@ -164,7 +164,7 @@ def _put_on_station(out: Console, station: LiveStation, *, by_itself: bool) -> N
     out.print(f"Valid once, in another browser: {station.pairing_link()}", highlight=False)
     out.print("Put an athlete on the station there, or in another terminal:")
     out.print(f"  {own_command()} assign {ATHLETE} --config {station.config}", soft_wrap=True)
-    out.print("Each snatch of the drawn athlete becomes a take.  Ctrl-C ends it.\n")
+    out.print("Each snatch of the animated athlete becomes a take. Ctrl-C ends it.\n")
 
 
 def own_command() -> str:

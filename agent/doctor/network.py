@@ -425,7 +425,7 @@ def judge_last_state(last: StoredMessage | None, station: StationUnderTest) -> l
         return [warning("hub", "its last state of this station cannot be read", "spotter status")]
     off_s = station.now.utc_s - stored_at
     if abs(off_s) > _HUB_CLOCK_OFF_S:
-        told = f"by this clock the last state that it has is of {off_s:.0f} s ago"
+        told = f"by this clock its last state of this station is of {off_s:.0f} s ago"
         findings.append(warning("hub clock", told, "timedatectl, here and at the hub"))
     if state == "refused":
         told = f"the plan of the hub is refused: {detail}"

@@ -87,5 +87,5 @@ def judge_room(room: DiskUsage) -> CheckResult:
     """Judge the room that is left for a recording."""
     told = f"{megabytes(room.free_bytes)} free of {megabytes(room.total_bytes)}"
     if room.free_bytes < _LOW_BYTES:
-        return warning("disk space", f"{told}: a long recording has no room", "free disk space")
+        return warning("disk space", f"{told}: too little for a long recording", "free disk space")
     return fine("disk space", told)

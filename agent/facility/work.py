@@ -117,7 +117,7 @@ class TakeFound(_Message):
         if list(moments) != sorted(moments) or self.end_s <= self.start_s:
             raise ValueError("the times of a take are not in order")
         if not self.start_s <= self.decisive_s <= self.end_s:
-            raise ValueError("the decisive moment is outside of its take")
+            raise ValueError("the decisive moment is outside its take")
         return self
 
 

@@ -157,7 +157,7 @@ def _blocks(text: str) -> Iterator[_Block]:
         name, _, value = line.partition(":")
         key = name.partition(";")[0].strip().upper()
         if path == ["VCALENDAR"] and line.strip().upper() == "METHOD:CANCEL":
-            raise RequestError(_AT_LINE.format(number, "this is a cancellation, and no calendar"))
+            raise RequestError(_AT_LINE.format(number, "this is a cancellation, not a calendar"))
         if path != ["VCALENDAR", "VEVENT"]:
             continue
         if key == "BEGIN":
@@ -288,7 +288,7 @@ def _athlete(event: _Event, athletes: Mapping[str, HubAthlete]) -> str:
     """
     title = " ".join(str(event.parts.get("SUMMARY", "")).split())
     if not title:
-        raise event.refuse("SUMMARY", "no SUMMARY, which names the athlete")
+        raise event.refuse("SUMMARY", "no SUMMARY, which must name the athlete")
     if title in athletes:
         return title
     named = [one.user_id for one in athletes.values() if one.name.casefold() == title.casefold()]

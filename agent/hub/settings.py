@@ -50,8 +50,8 @@ class SiteSettings(Table):
     )
     uplink: str = Field(
         "unlimited",
-        description='Upload rate of the site, shared out among its stations: "20Mbit/s", or a '
-        "timetable as in delivery.schedule. Stations share it without the hub too.",
+        description='Upload rate of the site, divided among its stations: "20Mbit/s", or a '
+        "timetable as in delivery.schedule. It also applies without the hub.",
     )
     prometheus_targets: Path | None = Field(
         None,

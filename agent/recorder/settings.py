@@ -75,10 +75,10 @@ class ArmSettings(Table):
         "all of them.",
     )
     tail_s: Annotated[float, Field(ge=0, le=3600)] = Field(
-        10.0, description="Seconds of filming once nobody is on the station any more."
+        10.0, description="Seconds of filming after the station has become unassigned."
     )
     pre_roll_s: Annotated[float, Field(ge=0, le=60)] = Field(
-        5.0, description="Seconds before that, kept in memory alone until it films."
+        5.0, description="Seconds before filming, kept in memory only until then."
     )
 
     @field_validator("mode")
@@ -99,10 +99,10 @@ class FileSettings(Table):
         60.0, description="Longest file; it ends at the next keyframe."
     )
     quiet_s: Annotated[float, Field(ge=1, le=60)] = Field(
-        3.0, description="A file ends, too, when everything was at rest for so long."
+        3.0, description="A file also ends when nothing has moved for this long."
     )
     ring_mb: Annotated[float, Field(ge=1, le=2000)] = Field(
-        64.0, description="Most memory for the seconds before."
+        64.0, description="Memory limit for pre_roll_s."
     )
     min_free_mb: Annotated[float, Field(ge=0, le=1e6)] = Field(
         200.0, description="Nothing is stored while the disk has less free space."

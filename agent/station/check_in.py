@@ -322,7 +322,7 @@ class CheckIn:
         with self._outbox.transaction():
             waiting = self.waiting(now_s=now_s)
             if waiting is None or waiting.is_refused or waiting.digest != digest:
-                raise RequestError("this card no longer waits", hint="tap it again")
+                raise RequestError("this card no longer waits for a link", hint="tap it again")
             return self._link(digest, key, now_s=now_s)
 
     def unlink(self, named: str, *, now_s: float) -> LinkedCard:

@@ -120,7 +120,7 @@ def takes_settings_over_without_a_question(box: ScratchRoot, source: Path, folde
     right.write_text('[station]\nid = "first"\nactivity = "running"\n')
     key.write_text("sk-secret-of-the-account\n")
     told = box.run(installer, "--config", str(wrong), code=1)
-    assert "swimming" in told and "were not taken over" in told
+    assert "swimming" in told and "were not installed" in told
     assert box.run("cat", _SETTINGS) == before
     assert "only letters" in box.run(installer, "--station-id", "rack 7", code=1)
     assert "no such file" in box.run(installer, "--key-file", "/nowhere", code=1)
