@@ -36,11 +36,11 @@ class Rule:
 
     days: frozenset[int]  # 0 is Monday
     start_minute: int
-    end_minute: int  # up to 24 h later: beyond midnight it goes on into the next day
+    end_minute: int  # up to 24 h later: beyond midnight it continues into the next day
     rate_bytes_s: float
 
     def covers(self, minute: int) -> bool:
-        """Tell whether a minute of the week lies inside."""
+        """Tell whether a minute of the week is inside."""
         day, of_day = divmod(minute, _DAY_MINUTES)
         if day in self.days and self.start_minute <= of_day < self.end_minute:
             return True

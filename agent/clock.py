@@ -177,6 +177,6 @@ def seconds_of(iso: object) -> float:
 
 
 def _zone(told: time.struct_time) -> str:
-    """Return a zone's name; one that has none is told by its offset."""
+    """Return a zone's name; one without a name is given by its offset."""
     name = told.tm_zone or ""
     return f"UTC{name}" if name[:1] in {"+", "-"} else name

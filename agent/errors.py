@@ -89,7 +89,7 @@ class AnalysisFault(StrEnum):
 
 
 class AnalysisError(AgentError):
-    """The look into a video failed; `fault` says how."""
+    """The analysis of a video failed; `fault` says how."""
 
     def __init__(self, message: str, *, fault: AnalysisFault, cause: str | None = None) -> None:
         super().__init__(message, hint=_AFTER_FAULT.get(fault, _AGAIN))

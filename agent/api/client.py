@@ -378,7 +378,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             raise self._lane_error(error) from error
 
     def _judge_of(self, body: ClipBody) -> Callable[[int], None]:
-        """Return what looks at an upload while it goes on."""
+        """Return what watches an upload while it runs."""
         began_s = time.monotonic()
         deadline = UploadDeadline(size_bytes=body.size_bytes, times=self._times)
 

@@ -39,7 +39,7 @@ class ListedSession(NamedTuple):
     user_id: str = ""
 
     def is_surely_older_than(self, moment: datetime) -> bool:
-        """Tell whether the session was made before `moment` (UTC) in whatever zone it is told."""
+        """Tell whether the session was created before `moment` (UTC), in any time zone."""
         told = self._told_at()
         return told is not None and told + _WIDEST_ZONE < moment.replace(tzinfo=None)
 
@@ -49,7 +49,7 @@ class ListedSession(NamedTuple):
         return told is not None and told - _WIDEST_ZONE > moment.replace(tzinfo=None)
 
     def _told_at(self) -> datetime | None:
-        """Return when it was made by the server's wall clock, in one of the ways it is told."""
+        """Return when it was created by the server's wall clock, in one of the formats."""
         for day in _DAYS:
             for hour in _HOURS:
                 try:
@@ -128,7 +128,7 @@ class _Document:
                 end = len(self._text)  # so far: broken, or not yet here
             except RecursionError:
                 raise ValueError("nested too deep") from None
-            if self._text[end : end + 1] in _AFTER_VALUE:  # a number may go on: 100, then .5
+            if self._text[end : end + 1] in _AFTER_VALUE:  # a number may continue: 100, then .5
                 self._at = end
                 return value
             # Twice as much each time, or a long value would be tried again at every part.

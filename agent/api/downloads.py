@@ -124,7 +124,7 @@ def _kind(told: object) -> str:
 
 Address = IPv4Address | IPv6Address
 
-# With words for people.  The order matters where one lies in another: the first that fits names it.
+# With words for people.  The order matters where ranges overlap: the first that fits names it.
 _NOT_PUBLIC_V4 = tuple(
     (IPv4Network(network), words)
     for network, words in (
@@ -361,7 +361,7 @@ def _rest(headers: Mapping[str, str], have_bytes: int, origin: RemoteFile | None
 def _nothing_left(
     headers: Mapping[str, str], have_bytes: int, origin: RemoteFile | None
 ) -> RangeResponse:
-    """Read the answer to a wish for what lies beyond the end."""
+    """Read the answer to a request beyond the end of the file."""
     match = _OF_NONE.fullmatch(headers.get("Content-Range", ""))
     if match is None or int(match[1]) != have_bytes or origin is None:
         raise RemoteFileChanged

@@ -3,7 +3,7 @@
 httpx bounds every single wait, and nothing bounds their sum: a server that takes or gives a byte
 now and then would keep an exchange alive for ever.  And a thread that is blocked in a socket can
 look at no flag.  So a second thread looks on, and shuts the socket down once the exchange must
-end; whoever is blocked in it meets the end of the stream.
+end; a blocked reader gets the end of the stream.
 """
 
 import fcntl
@@ -107,7 +107,7 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
         """Prepare to look on.
 
         Args:
-            judge: is told repeatedly how many bytes were handed over and not yet
+            judge: is called repeatedly with how many bytes were handed over and not yet
                 acknowledged by the other side.  What it raises ends the exchange, and is
                 raised where the exchange is made.
             every_s: how often.
@@ -212,7 +212,7 @@ class UploadDeadline:
     _moved_at_s: float = field(default=0.0, init=False)
 
     def judge(self, busy_s: float, *, arrived_bytes: int, is_out: bool) -> None:
-        """Look at an upload that goes on; call this repeatedly.
+        """Check a running upload; call this repeatedly.
 
         Args:
             busy_s: the upload's age in busy seconds.
@@ -251,7 +251,7 @@ class DownloadDeadline:
     _moved_at_s: float = field(default=0.0, init=False)
 
     def judge(self, busy_s: float, *, received_bytes: int) -> None:
-        """Look at a download that goes on; call this repeatedly.
+        """Check a running download; call this repeatedly.
 
         Args:
             busy_s: its age in busy seconds.

@@ -2,7 +2,7 @@
 
 The child speaks JSON, one line a message.  It is started when there is work, or soon will
 be, stays warm while there is more, and is watched: a silence or a size beyond its bound ends it.
-Whether the camera stands well is asked of a child of its own.
+The framing is checked by a child of its own.
 """
 
 import contextlib
@@ -89,7 +89,7 @@ class AnalysisProcess:
             whatever `check` raises: the daemon ends.
         """
         if self._running is None:
-            with contextlib.suppress(AnalysisError):  # whoever asks next meets it again
+            with contextlib.suppress(AnalysisError):  # the next request raises it again
                 self._measure(self._warm())
 
     @property
@@ -337,7 +337,7 @@ def report_of_parts(
     Args:
         reports: where each part begins, and what was found in it.
         shown: the parts.
-        length_s: of the capture: an effort goes on into another one at its ends only.
+        length_s: of the capture: an effort continues into another one at its ends only.
     """
     takes: list[dict[str, object]] = []
     quality: list[dict[str, object]] = []

@@ -269,7 +269,7 @@ class JoinedRecording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Relation:
-    """How another capture lies beside this one."""
+    """The position in time of another capture relative to this one."""
 
     own_begins_s: float  # presentation time of this one's first frame
     other_begins_s: float  # of the other one's
@@ -359,7 +359,7 @@ class RecordingJoiner:
     def _relate(
         self, other: Capture, capture: Capture, theirs: Take, takes: Sequence[Take]
     ) -> _Relation | None:
-        """Tell how another capture lies beside one; None where they have nothing in common."""
+        """Tell where another capture is in time relative to one; None: nothing in common."""
         if other.hidden_stretches or capture.hidden_stretches:
             return None  # a comparison looks at pictures, and some of these nobody may see
         kin = kinship(other, capture)
@@ -420,14 +420,14 @@ class NextRecording:
     ) -> None:
         self._outbox = outbox
         self._send_delay_s = send_delay_s
-        self._arriving = arriving  # what is being written, or about to be taken in
+        self._arriving = arriving  # what is being written, or about to be ingested
 
     def release(self, *, now_s: float) -> int:
         """Let go what needs to wait no longer; return how many clips still wait."""
         waiting = self._outbox.joins.waiting()
         if not waiting:
             return 0
-        arriving = list(self._arriving())  # before the rows: what is taken in is in one of both
+        arriving = list(self._arriving())  # before the rows: what is ingested is in one of both
         still = 0
         for entry, captures in waiting:
             if captures and self._must_wait(entry, captures, arriving, now_s):

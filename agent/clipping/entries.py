@@ -41,7 +41,7 @@ class ClippingPolicy:
     clock_offset_s: float | None = None  # of the camera; None where nobody knows
     on_failure: Literal["hold", "upload_whole"] = "hold"
     posters: bool = True
-    options: Mapping[str, object] = field(default_factory=dict)  # for the look into a capture
+    options: Mapping[str, object] = field(default_factory=dict)  # for the analysis of a capture
     cut: Mapping[str, object] = field(default_factory=dict)  # for the cut of a clip
 
 

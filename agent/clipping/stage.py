@@ -220,12 +220,12 @@ class ClippingNeighbours:
     space: DiskSpace
     wake_next: Wake
     arriving: Callable[[], Iterable[str]] = list  # names of recordings under way
-    is_expected: Callable[[], bool] = lambda: False  # whether a capture is about to be taken in
+    is_expected: Callable[[], bool] = lambda: False  # whether a capture is about to be ingested
     elsewhere: AnalysisElsewhere = field(default_factory=AnalysisElsewhere)
 
 
 class ClippingStage:
-    """From a capture that was taken in to entries that wait for delivery."""
+    """From an ingested capture to entries that wait for delivery."""
 
     name = StageName.CLIPPING
 
@@ -289,7 +289,7 @@ class ClippingStage:
     def _rest(self) -> float:
         """Let clips go that have waited, and return when to look again.
 
-        The child is kept, or started, only where a capture is about to be taken in.
+        The child is kept, or started, only where a capture is about to be ingested.
         """
         waits_s = [WAKE_ONLY]
         if self._is_expected():
@@ -588,7 +588,7 @@ class ClippingStage:
         self._let_go()
 
     def _keep_whole(self, capture: Capture) -> bool:
-        """Make the whole file one clip, unless it is nobody's to see.
+        """Make the whole file one clip, unless it must not be viewed.
 
         False if it is no video, has clips already, or holds what nobody may see in part.
         """

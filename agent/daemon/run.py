@@ -41,7 +41,7 @@ reload_log = structlog.get_logger(stage=StageName.DAEMON)
 class ReloadResult:
     """What came of reading the settings again."""
 
-    settings: Settings | None = None  # None: what runs goes on as it is
+    settings: Settings | None = None  # None: what runs continues unchanged
     at_restart: tuple[str, ...] = ()  # keys that were changed, and wait for a restart
 
 
@@ -88,7 +88,7 @@ class SettingsReloader:
         self._now = now
 
     def renew(self, old: Settings) -> Settings | None:
-        """Return what to go on with; None where everything stays as it is, and say why."""
+        """Return the settings to continue with; None where nothing changes, and say why."""
         try:
             new = self._read()
             self._try_out(new)
@@ -134,7 +134,7 @@ def _if_it_can_be_recorded() -> Iterator[None]:
 
 
 Result = TypeVar("Result")
-Say = Callable[[str], None]  # tells whoever looks on what the start waits for
+Say = Callable[[str], None]  # shows a person what the start waits for
 _AGAIN_S = 2.0
 _AGAIN = Backoff(base_s=_AGAIN_S, longest_s=_AGAIN_S)
 _FULL = "the disk is full"
@@ -158,7 +158,7 @@ def exit_on_sigterm() -> None:
 
 
 def ignore_reload() -> None:
-    """Let SIGHUP pass while a start goes on: it has only just read the settings."""
+    """Ignore SIGHUP during a start: it has only just read the settings."""
     if not sys.stderr.isatty():
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 

@@ -28,13 +28,13 @@ from agent.wakeup import WakeSocket, wake
 
 _LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
-_AFTER_REFUSAL_S = 5.0  # of the disk: what waits goes on soon after the last one
+_AFTER_REFUSAL_S = 5.0  # of the disk: what waits resumes soon after the last one
 _WHILE_FULL_S = 10.0
 _WITH_RESERVE_S = 0.5  # a full disk, and the reserve was given up for this
 _LAST_STEP_WITHIN_S = 20.0  # what a reload leaves a stage for the step that it is in
 _EXIT_CUT_OFF = 75  # a reload that had to cut a stage off: the service manager restarts it
 _JOIN_S = 0.2
-_END_WITHIN_S = 8.0  # a stage that is slower is cut off: the next start goes on from there
+_END_WITHIN_S = 8.0  # a slower stage is interrupted: the next start continues from there
 
 log = structlog.get_logger(stage=StageName.DAEMON)
 
@@ -105,7 +105,7 @@ class Daemon:
             stop: the wish to end, as the stages know it.
             wake_path: where commands wake all stages.
             watching: who looks on; nobody if absent.
-            without_end: stages whose step goes on until the daemon ends.
+            without_end: stages whose step continues until the daemon ends.
         """
         self._stages = stages
         self._events = events

@@ -80,7 +80,7 @@ class NotifySocket:
 
 
 class SystemdNotifier:
-    """Tells the service manager repeatedly that all goes on, as long as all goes on."""
+    """Notifies the service manager repeatedly, as long as every stage makes progress."""
 
     def __init__(self, manager: NotifySocket, heartbeats: Heartbeats) -> None:
         """Prepare to tell `manager`, as long as every heartbeat is on time."""
@@ -114,7 +114,7 @@ class SystemdNotifier:
         self._tell_status()
 
     def look(self) -> None:
-        """Look once whether everything goes on, and tell."""
+        """Check once whether every stage makes progress, and notify."""
         stuck = self._heartbeats.stuck()
         if stuck != self._complained and stuck:
             log.error("stages stalled", stages=",".join(stuck))

@@ -226,7 +226,7 @@ def video_stage(
 
 
 def _timeouts(settings: Settings) -> Timeouts:
-    """Return the limits of every transfer, whoever the host is."""
+    """Return the limits of every transfer, for any host."""
     return Timeouts(
         connect_s=settings.api.connect_timeout_s,
         min_rate_bytes_s=settings.delivery.min_rate_bytes_s,
@@ -588,7 +588,7 @@ def assemble_daemon(
         now=read_clock,
         on_hint=_both(events.waker(IntakeStage.name), events.waker(ClippingStage.name)),
     )
-    captures.watch()  # whoever hears that the station runs may film from that moment on
+    captures.watch()  # a camera may film from the moment that the station reports as running
     wake_retention = events.waker(RetentionStage.name)
     space = DiskSpace(folder.root, min_free_mb=settings.disk.min_free_mb, on_request=wake_retention)
     elsewhere = OffloadBoard(
@@ -694,7 +694,7 @@ def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> l
 
 
 def _is_expected(captures: WatchedFolder, board: RecorderBoard, settle_s: float) -> bool:
-    """Tell whether a capture is about to be taken in: a recorder ends a file after an effort."""
+    """Tell whether a capture is about to be ingested: a recorder ends a file after an effort."""
     return captures.closed_within(settle_s + _TAKEN_IN_S) or any(
         sight.report.moved and not sight.is_silent for sight in board.sights()
     )

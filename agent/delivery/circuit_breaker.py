@@ -299,7 +299,7 @@ class CircuitBreaker:
         )
 
     def _revive(self, access: ApiAccess, *, key_is_new: bool) -> None:
-        """Let go on what was held for what its key could not do, and this one may."""
+        """Release what was held because its key lacked a right that this key has."""
         reasons = _KEYS_FAULT if key_is_new else frozenset({Reason.KEY_CANNOT_SEND})
         now_s = self._now().utc_s
         for entry in self._outbox.outcomes.held_because(reasons):

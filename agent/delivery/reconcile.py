@@ -444,7 +444,7 @@ class Reconciler:
         self._outbox.entries.move(entry, to, now_s=self._now().utc_s, changes=changes)
 
     def _adopt(self, entry: Entry, found: Sequence[ListedSession]) -> None:
-        """Record the session that was found; a second one is told of, not chosen."""
+        """Record the session that was found; a second one is reported, not chosen."""
         self._first_looks.pop((entry.id, entry.attempts), None)
         session, *others = found
         now_s = self._now().utc_s

@@ -7,7 +7,7 @@ Before every upload the clip is checked: is it still the file that was recorded 
 is hashed once in the life of this process, before it is first sent by it: what a power cut damaged
 is not sent, and a start need not read everything that waits.  A damaged clip is held, and cut
 again.  A file renamed while its writer has it open may still change.  If a capture grew after it
-was taken in, its clips are void: the file goes back into the capture folder and settles again.  If
+was ingested, its clips are void: the file goes back into the capture folder and settles again.  If
 it is the same in another place on the disk, it was copied back, from a backup perhaps: then its
 clips are looked up first, for of what was sent since the backup nothing is on record.
 """
@@ -311,7 +311,7 @@ class DeliveryStage:
         return 0.0
 
     def close(self) -> None:
-        """Nothing is held: the connections belong to whoever made the client."""
+        """Nothing is held: the connections belong to the creator of the client."""
 
     def _next_due_at(self) -> float | None:
         """Return when there is something to do next, or None."""

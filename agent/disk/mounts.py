@@ -31,7 +31,7 @@ def mount_point_of(path: Path, mounted: Iterable[Path]) -> Path:
 class _Mount:
     """One line of mountinfo.  Source: proc(5)."""
 
-    parent: str  # the number of the mount that it lies on
+    parent: str  # the number of its parent mount
     device: str  # major:minor
     root: Path  # what of that file system is to be seen here
     place: Path

@@ -2,7 +2,7 @@
 
 Three floors, from the highest to the lowest.  Where less is free than
 
-- `intake_floor`, nothing more is taken in, and what may go is cleared early;
+- `intake_floor`, nothing more is ingested, and what may be deleted is cleared early;
 - a quarter of that, no clip is cut either: a cut leads to a delivery, and that to room again;
 - nothing at all, the reserve (see `agent.outbox.disk`) keeps deliveries on record.
 
@@ -24,7 +24,7 @@ _SHARE = 50  # a fiftieth of the disk
 _MOST_SHARE = 10  # a tenth
 _LEAST, _MOST = 256 * _MB, 5000 * _MB
 _CLOSED_TO_CUTS = 4  # a quarter of what is kept free
-_COMFORT = 1.25  # clearing goes on until this much of the floor is free: it must not flutter
+_COMFORT = 1.25  # clearing continues until this much of the floor is free: hysteresis
 READ_ONLY_REMEDY = (
     "sudo dmesg shows disk faults; sudo mount -o remount,rw repairs a mount; folders outside "
     "/var/lib/spotter (for spotter@NAME: /var/lib/spotter-NAME) need ReadWritePaths in the unit"

@@ -106,7 +106,7 @@ def installed_files() -> dict[Path, str]:
 
 
 def shipped_model() -> Path:
-    """Return where the pose model lies; the analysis itself is not loaded."""
+    """Return the path of the pose model; the analysis itself is not loaded."""
     spec = importlib.util.find_spec("analysis")
     assert spec is not None and spec.submodule_search_locations  # it comes with the agent
     return Path(next(iter(spec.submodule_search_locations))) / _MODEL
@@ -209,7 +209,7 @@ def check_sight(model: Path | None) -> list[CheckResult]:
 
 
 def judge_pose(told: Mapping[str, object]) -> CheckResult:
-    """Judge what the analysis said of the known picture."""
+    """Judge what the analysis found in the test picture."""
     pose_ms = told.get("pose_ms")
     if not told.get("found") or not isinstance(pose_ms, int | float):
         return broken(

@@ -16,7 +16,7 @@ class Severity(StrEnum):
     """How something stands, from good to bad."""
 
     FINE = "fine"
-    WARNING = "warning"  # it works, or will again by itself; a person should know
+    WARNING = "warning"  # it works, or recovers automatically; a person should know
     BROKEN = "broken"  # it does not work until a person does something
 
 
@@ -30,7 +30,7 @@ class CheckResult:
     name: str
     state: Severity
     finding: str  # in one sentence
-    remedy: str | None = None  # the command or setting that mends it
+    remedy: str | None = None  # the command or setting that fixes it
 
 
 def fine(name: str, finding: str) -> CheckResult:

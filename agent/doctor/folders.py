@@ -124,7 +124,7 @@ def _judge_folder(
 def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
     """Look for files in the state folder that the daemon could not use, as root may leave them.
 
-    Those in the capture folder, which may lie in it, are others' until they are taken in.
+    Those in the capture folder, which may be inside it, belong to others until they are ingested.
     """
     foreign = [
         path

@@ -188,7 +188,7 @@ def _may_read(file: Path) -> bool:
     except PermissionError:
         return False
     except OSError:
-        return True  # it is missing, or no file: that is what is said of it
+        return True  # it is missing, or not a file: that is what is reported
 
 
 def _fault_of_answers(station: StationUnderTest, host: str, port: str) -> str | None:
@@ -266,7 +266,7 @@ def _pause_of_page(station: StationUnderTest) -> Pause | None:
 
 
 def _any_certificate() -> ssl.SSLContext:
-    """Return what trusts this box's own certificate, whoever signed it."""
+    """Return a context that trusts this box's own certificate, without checking who signed it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -51,7 +51,7 @@ def judge_audit(found: Audit, path: Path, *, restart: str) -> list[CheckResult]:
     Args:
         found: what it has shown.
         path: of the database.
-        restart: what to say where the next start mends it.
+        restart: what to say where the next start fixes it.
     """
     if found.newer:
         return [
@@ -316,7 +316,7 @@ def judge_pending(
 
 
 def judge_left(left: UnrecognisedFiles, *, suffixes: Collection[str]) -> CheckResult:
-    """Judge what is not taken in for its name."""
+    """Judge files that are not ingested because of their names."""
     remedy = f"capture.suffixes takes {' '.join(sorted(suffixes))}; move other files away"
     return warning("files in the folder", left.words(), remedy)
 
@@ -325,7 +325,7 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
     """Judge when the camera last delivered anything, and whether it should have since.
 
     Args:
-        last_at: when a capture was last taken in (Unix time).
+        last_at: when a capture was last ingested (Unix time).
         camera: what it does; None where nobody could look.
         now_s: Unix time.
     """
@@ -381,7 +381,7 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
 
 
 def _camera(station: StationUnderTest) -> tuple[float | None, Camera | None]:
-    """Return when a capture was last taken in, and what the camera does."""
+    """Return when a capture was last ingested, and what the camera does."""
     try:
         with opened_as_it_is(station.folder.root) as outbox:
             if outbox is None:
@@ -393,7 +393,7 @@ def _camera(station: StationUnderTest) -> tuple[float | None, Camera | None]:
 
 
 def files_in(station: StationUnderTest) -> Iterator[Path]:
-    """Yield what lies in the capture folder, but for what its writer calls unfinished."""
+    """Yield the files of the capture folder, except those that their writer calls unfinished."""
     seen = 0
     for folder, names, _ in walk(station.settings.paths.capture, with_hidden=False):
         for name in names:

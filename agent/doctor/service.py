@@ -69,7 +69,7 @@ _MANY_RESTARTS = 3
 _STEADY_S = 300.0  # a unit that ends repeatedly is started again after five minutes at most
 _UP = frozenset({"running", "reload", "reload-signal", "reload-notify"})
 _RESTARTING = frozenset({"auto-restart", "auto-restart-queued"})
-# What systemd itself says by an exit status (systemd.exec(5)), and where it is mended.
+# What systemd itself reports by an exit status (systemd.exec(5)), and where to fix it.
 _STARTS_NOT = {
     "200": "its working directory is missing: chdir",
     "203": "its program cannot be run: exec",

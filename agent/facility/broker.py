@@ -1,7 +1,7 @@
 """The broker's client.  Only this module and the hub import nats.
 
 A connection is used by one thread, which runs its event loop while it waits and at no other time.
-It never connects again by itself: when to try again is the caller's to decide.
+It never reconnects automatically: the caller decides when to try again.
 """
 
 import asyncio
@@ -145,7 +145,7 @@ def trusting(certificate: str) -> ssl.SSLContext:
 def fetch_certificate(address: str, *, digest: bytes, within_s: float) -> str:
     """Return the certificate (PEM) of the broker at an address.
 
-    Nothing is told to it, and it is believed only if its SHA-256 is the invitation's.
+    Nothing is sent to it, and it is trusted only if its SHA-256 is the invitation's.
 
     Args:
         address: host:port.

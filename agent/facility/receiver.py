@@ -58,7 +58,7 @@ class HubFeed(Feed):
         self.sequence = 0  # where the hub has stored it
 
     def next(self) -> tuple[int, Notice] | None:
-        """Return the oldest notice that is not settled, with its event; None: all is told."""
+        """Return the oldest unsettled notification, with its event; None: all are sent."""
         found = super().next()
         if found is not None:
             self.offered = found[0]

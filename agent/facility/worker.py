@@ -115,7 +115,7 @@ class AnalysisWorker:
         if offer is None:
             self._tell(message, _FOR_ANOTHER)
             return
-        # By its subject, which the broker has set, and not by what a station says of itself.
+        # By its subject, which the broker has set, and not by what a station claims to be.
         subjects = Subjects(site=self._site, station=message.subject.rpartition(".")[2])
         self._do(_Job(self._connection, message, offer, subjects, stop=self._stop))
 
@@ -276,7 +276,7 @@ class _Job:
             granted(self._insistently(self._subjects.done, request(head, part)))
 
     def give_up(self, why: str) -> None:
-        """Tell the station that there will be no findings; it hears of that by itself, too."""
+        """Tell the station that there will be no findings; it would also notice without that."""
         head = DoneRequest(token=self.offer.token, failed=why[:300])
         with contextlib.suppress(NotifyError):
             self._connection.ask(self._subjects.done, request(head))

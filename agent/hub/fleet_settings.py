@@ -1,6 +1,6 @@
 """What the hub wants of its stations, settings and version: for all, for a group, for one.
 
-What is closer to a station goes before what is for many.  Each station gets one whole fragment of
+What is more specific to a station takes precedence.  Each station gets one whole fragment of
 settings, signed, with a revision of its own; and so with the version.
 """
 

@@ -172,7 +172,7 @@ class StationReport:
 
     @property
     def needs_person(self) -> bool:
-        """Whether something waits that only a person can mend."""
+        """Whether something waits for action by a person."""
         facts = self.facts
         return facts.is_faulty
 

@@ -185,7 +185,7 @@ class Broker:
             client.disconnect()
             self._turn(client, 0.0)
         except NotifyError:
-            pass  # on purpose: the broker will find out by itself
+            pass  # on purpose: the broker will notice
         self._drop()
 
     def _greet(self) -> None:

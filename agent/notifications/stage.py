@@ -1,6 +1,6 @@
 """One receiver as a stage: sends it the station's status and every event, in order.
 
-A channel that fails waits by itself: every other one, and all delivery, goes on.
+A channel that fails waits alone: every other one, and all delivery, continues.
 """
 
 import os
@@ -43,7 +43,7 @@ from agent.stage import StageName
 
 _Channel = TypeVar("_Channel", WebhookSettings, MqttSettings)
 _AT_ONCE = 50
-_LEAST_SKIPPED = 200  # events that are nobody's news and worth a commit, to be passed for good
+_LEAST_SKIPPED = 200  # skipped events that are worth a commit, so that they are never read again
 
 
 class Feed:
@@ -79,7 +79,7 @@ class Feed:
         self._durable = self._settled
 
     def next(self) -> tuple[int, Notice] | None:
-        """Return the oldest notice that is not settled, with its event; None: all is told."""
+        """Return the oldest unsettled notification, with its event; None: all are sent."""
         latest = self._outbox.happenings.latest()  # asked first: what comes later is seen later
         while happenings := self._outbox.happenings.after(self._settled, most=_AT_ONCE):
             for happening in happenings:
@@ -124,7 +124,7 @@ log = structlog.get_logger(stage=StageName.NOTIFICATIONS)
 
 
 class Receiver(Protocol):
-    """The way to whoever is told."""
+    """The connection to the receiver."""
 
     interest: Interest
 
@@ -163,7 +163,7 @@ class NotificationStage:
 
         Args:
             outbox: where it is kept how the channel fares.
-            receiver: the way to whoever is told.
+            receiver: the connection to the receiver.
             feed: what happens to clips; it names the channel, and so the stage.
             look: gives the station's state; None where the receiver is not to hear of it.
             clock: the station's.

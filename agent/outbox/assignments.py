@@ -9,7 +9,7 @@ from agent.outbox.database import OutboxDatabase, Row
 
 
 class AssignmentLayer(StrEnum):
-    """Who speaks: a coach's word goes before the station's default."""
+    """Who assigned: a coach's choice takes precedence over the station's default."""
 
     COACH = "coach"
     STATION = "station"

@@ -308,7 +308,7 @@ class RequestHandler(BaseHTTPRequestHandler):
         self._cut(reset=False)
 
     def abandon(self) -> None:
-        """Close the connection without an answer, and go on."""
+        """Close the connection without an answer, and continue."""
         with contextlib.suppress(ConnectionClosed):
             self._cut(reset=False)
 

@@ -1,6 +1,6 @@
 """The sandbox server on loopback, and the storage host that its video links lead to.
 
-The storage host knows no keys, and refuses whoever sends one: the link alone opens a file, and only
+The storage host knows no keys, and refuses requests with one: the link alone opens a file, and only
 for a while.  Like the big ones it serves ranges, and answers in XML where it refuses.
 """
 

@@ -389,7 +389,7 @@ class _Layer:
     read: Callable[[Path], dict[str, dict[str, Any]]]
 
 
-_LAYERS = (  # each goes before those above it
+_LAYERS = (  # each takes precedence over those above it
     _Layer(HUB_FILE, Origin.HUB, read_hub_settings),
     _Layer(PAGE_FILE, Origin.PAGE, _placed),
 )

@@ -56,7 +56,7 @@ class _PlainEnvironment(EnvSettingsSource):
 
 
 class EnvironmentFirst(BaseSettings):
-    """Settings of a file, whose content comes in as arguments; the environment goes before it."""
+    """Settings of a file, whose content is passed in; the environment takes precedence."""
 
     @classmethod
     def settings_customise_sources(
@@ -651,7 +651,7 @@ def read_api_key(settings: ApiSettings, environ: Mapping[str, str]) -> str | Non
 
 
 def has_own_key(settings: ApiSettings, environ: Mapping[str, str]) -> bool:
-    """Tell whether the box itself has a key, which goes before one that is set on the page."""
+    """Tell whether the box itself has a key, which takes precedence over one set on the page."""
     own = read_secret(
         settings.key, settings.key_file, environ, credential=_CREDENTIAL, accepts=is_key
     )
@@ -1021,7 +1021,7 @@ ENV_PREFIX = "SPOTTER_"
 
 
 class Settings(EnvironmentFirst):
-    """Everything a station can be told; every key also as SPOTTER_TABLE__KEY."""
+    """All settings of a station; every key also as SPOTTER_TABLE__KEY."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True

@@ -3,7 +3,7 @@
 An assignment ends after a time without a take.  The end is a statement of its own, "nobody", from
 the very moment on.  It is recorded when that moment is past, and everything filmed before it was
 analysed: a take that is found late keeps the assignment alive all the same.  Who comes next stands
-in the queue; in a rotation, whoever is done goes to its end.
+in the queue; in a rotation, the finished athlete goes to its end.
 """
 
 from dataclasses import dataclass, replace
@@ -115,7 +115,7 @@ def record_run_out(outbox: Outbox, timeline: Timeline, *, by: Instant) -> Assign
 
 
 def renew(outbox: Outbox, timeline: Timeline, moment: Instant) -> None:
-    """Let a take that ended at `moment` keep alive whoever was on the station then."""
+    """Let a take that ended at `moment` extend the assignment of that time."""
     try:
         said = timeline.at(moment).assignment
     except UndecidableError:
@@ -415,7 +415,7 @@ def target_of(said: Assignment) -> ClipTarget:
 
 
 def _present(outbox: Outbox, *, now: Instant) -> Assignment:
-    """Return the assignment of whoever is on the station."""
+    """Return the current assignment."""
     with outbox.transaction():
         record_run_out_now(outbox, now=now)
         present = present_of(outbox, now=now).at(now).assignment
@@ -557,11 +557,11 @@ def next_in_queue(
 ) -> Assignment:
     """Let the next one onto the station.
 
-    While rotating, whoever makes way goes to the queue's end, with what they did.
+    While rotating, the finished athlete goes to the queue's end, with their exercise.
 
     Args:
         outbox, rules, now: as ever.
-        expected: the place in the queue that is meant; None: whoever is first.
+        expected: the place in the queue that is meant; None: the first.
 
     Raises:
         RequestError: the queue is empty, somebody else is first by now, or the API would refuse
@@ -587,24 +587,24 @@ def next_in_queue(
 
 
 def finish(outbox: Outbox, *, now: Instant, set_by: str) -> None:
-    """Let whoever is on the station make way for nobody; while rotating, for the queue's end."""
+    """Clear the current assignment; while rotating, move its athlete to the queue's end."""
     with outbox.transaction():
         _make_way(outbox, None, now=now)
         assign_nobody(outbox, now=now, set_by=set_by)
 
 
 def set_rotate(outbox: Outbox, *, on: bool) -> None:
-    """Let whoever makes way for the next go to the queue's end: A, B, A, B."""
+    """Turn rotation on: the finished athlete goes to the queue's end: A, B, A, B."""
     outbox.switches.turn(ROTATE, on=on)
 
 
 def rotates(outbox: Outbox) -> bool:
-    """Tell whether whoever makes way goes to the queue's end."""
+    """Tell whether rotation is on."""
     return outbox.switches.is_on(ROTATE)
 
 
 def _make_way(outbox: Outbox, following: Queued | None, *, now: Instant) -> None:
-    """Put whoever is on the station at the queue's end, while rotating."""
+    """Put the current athlete at the queue's end, while rotating."""
     record_run_out_now(outbox, now=now)
     before = present_of(outbox, now=now).at(now).assignment
     if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
@@ -613,7 +613,7 @@ def _make_way(outbox: Outbox, following: Queued | None, *, now: Instant) -> None
 
 
 def _goes_round(before: Assignment | None, following: Queued | None) -> bool:
-    """Tell whether whoever is on the station was put there by a coach, and is somebody else."""
+    """Tell whether a coach has assigned the current athlete, who is somebody else."""
     if before is None or before.layer is not AssignmentLayer.COACH:
         return False
     if before.kind is not AssignmentKind.ATHLETE:

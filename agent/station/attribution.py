@@ -30,7 +30,7 @@ class Chronology:
         self._believes = believes  # every clock: good for a guess that a person judges
 
     def precedes(self, first: Instant, second: Instant) -> bool:
-        """Tell whether `first` lies before `second`.
+        """Tell whether `first` is before `second`.
 
         Raises:
             UndecidableError: only an untrusted clock could tell.
@@ -317,7 +317,7 @@ def decide_attribution(
     first, start = found[0], recorded.at(take.active_start_s)
     if len(found) == 1:
         return first
-    # What a person said of one and the same athlete at both times may differ: the likelier stands.
+    # What was set for one athlete at both times may differ: the likelier is used.
     same = {(one.state, one.reason, one.target.user_id, one.target.guest_id) for one in found}
     if len(same) == 1 and first.reason is not Reason.TWO_ATHLETES:
         remarks = dict.fromkeys(remark for one in found for remark in one.remarks)
@@ -329,7 +329,7 @@ def decide_attribution(
 def _decide_at(
     take: Take, recorded: RecordingTime, timeline: Timeline, station: ClipTarget
 ) -> Attribution | None:
-    """Decide whose a take is that was filmed at a time that is known; None: nobody's."""
+    """Decide who a take with a known time belongs to; None: nobody."""
     start, end = recorded.at(take.active_start_s), recorded.at(take.active_end_s)
     try:
         people = timeline.during(start, end)

@@ -150,7 +150,7 @@ def learn_hours(
 def _longest_pause(spans: Sequence[tuple[float, float]], start_s: float) -> float:
     """Return the longest time without a recording in an hour.
 
-    A pause at either end of it counts double: it may go on in the hour beside it.
+    A pause at either end of it counts double: it may continue in the adjacent hour.
     """
     end_s = start_s + _HOUR_S
     if not spans:
@@ -166,7 +166,7 @@ def _longest_pause(spans: Sequence[tuple[float, float]], start_s: float) -> floa
 class CameraSigns:
     """What was seen of the camera."""
 
-    recorded_at: float | None  # when a recording that can be used was last taken in
+    recorded_at: float | None  # when a usable recording was last ingested
     written_at: float | None  # when a file in the capture folder last grew
     watched_since: float  # the box started, or filming went on after a stop
     is_stopped: bool  # filming, by a person
@@ -270,7 +270,7 @@ class CameraWatch:
         return self._hours
 
     def _filming(self, now: Instant) -> tuple[bool, float]:
-        """Return whether filming is stopped, and since when (Unix time) it goes on otherwise."""
+        """Return whether filming is stopped, and otherwise since when (Unix time) it runs."""
         said = [
             one
             for one in self._outbox.assignments.latest(of_each_layer=1)
@@ -336,7 +336,7 @@ _MAY_BE_VIDEOS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnrecognisedFiles:
-    """What lies in the capture folder and is not taken in for its name."""
+    """The files of the capture folder that are not ingested because of their names."""
 
     count: int = 0
     names: tuple[str, ...] = ()  # the first few, as they may be shown
@@ -353,7 +353,7 @@ class UnrecognisedFiles:
 
 
 def unrecognised_files(root: Path, suffixes: Collection[str], *, now_s: float) -> UnrecognisedFiles:
-    """Return what lies in the capture folder and is not taken in for its name.
+    """Return the files of the capture folder that are not ingested because of their names.
 
     Hidden and unfinished files are not meant, nor what cameras write beside their videos.
     """

@@ -45,7 +45,7 @@ from agent.station.roster import check_user_id, for_person
 
 Row = TypeVar("Row", Capture, Entry)
 
-# Held for what can be mended elsewhere: whose clip it is was never in question.
+# Held for what can be fixed elsewhere: whose clip it is was never in question.
 _MENDED_ELSEWHERE = frozenset(
     {Reason.KEY_CANNOT_SEND, Reason.REFUSED_FOR_ATHLETE, Reason.ACTIVITY_NOT_IN_PLAN}
 )
@@ -230,7 +230,7 @@ def _filled(target: ClipTarget, other: ClipTarget) -> ClipTarget:
 
 
 def _said_then(outbox: Outbox, entry: Entry, target: ClipTarget) -> Assignment | None:
-    """Return what a coach had said of a person by the end of a take, in the same training."""
+    """Return a coach's latest choices for a person by the end of a take, in the same training."""
     if entry.filmed_at is None:
         return None
     said = outbox.assignments.last_of_until(
@@ -242,7 +242,7 @@ def _said_then(outbox: Outbox, entry: Entry, target: ClipTarget) -> Assignment |
 
 
 def _is_guessed(entry: Entry, station: ClipTarget) -> bool:
-    """Tell whether what a clip shows is only the station's default, for nobody's word was known."""
+    """Tell whether a clip's exercise is only the station's default, as no coach had set one."""
     return (
         entry.reason in {Reason.TWO_ATHLETES, Reason.RECORDING_TIME_UNKNOWN}
         and (entry.activity, entry.exercise) == (station.activity, station.exercise)
@@ -387,7 +387,7 @@ def give_all(
     rules: StationRules,
     now_s: float,
 ) -> list[CorrectionResult]:
-    """Give several clips to one person, each by itself: one that cannot go stops no other."""
+    """Give several clips to one person, each separately: a failed one stops no other."""
     outcomes = []
     for wanted_id in ids:
         try:

@@ -490,7 +490,7 @@ def _source(stretch: Stretch, start_s: float, end_s: float) -> ClipSource:
 
 
 def _meet(take: Take, clip: Nearby) -> bool:
-    """Tell whether a take and a clip show one movement, or one that goes on in the other."""
+    """Tell whether a take and a clip show one movement, or one that continues in the other."""
     if not clip.adjoins:
         return take.overlaps(clip.take)
     other = clip.take

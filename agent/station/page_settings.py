@@ -76,7 +76,7 @@ def save_camera_choice(folder: StateFolder, choice: CameraChoice | None) -> None
 
 
 def offer_setup(folder: StateFolder, token: str) -> None:
-    """Let whoever shows `token` set the station up; an earlier link serves no longer.
+    """Let the holder of `token` set the station up; an earlier link is no longer valid.
 
     The folder's group, which can pair devices, may not: it could put its own key there.
 

@@ -226,7 +226,7 @@ class RecorderStage:
 
         Args:
             outbox: says who is on the station.
-            board: is told what recorders report.
+            board: gets what recorders report.
             path: of the socket.
             now: the station's clock.
             choice: returns the camera that was chosen on the page.

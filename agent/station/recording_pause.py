@@ -71,7 +71,7 @@ def stop_filming(
 
 
 def start_filming(outbox: Outbox, *, now: Instant, set_by: str) -> None:
-    """Say that filming may go on; what was filmed during the stop stays unseen."""
+    """Resume the recording; what was filmed during the pause is not analysed."""
     _say(outbox, AssignmentKind.DEFAULT, now=now, set_by=set_by, lasts_s=None)
 
 

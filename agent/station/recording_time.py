@@ -88,7 +88,7 @@ def was_passed_on(name: str) -> bool:
 
 
 def is_later_chapter(name: str) -> bool:
-    """Tell whether a file goes on a recording whose creation time it repeats."""
+    """Tell whether a file continues a recording whose creation time it repeats."""
     found = _CHAPTER.match(name)
     return found is not None and int(found["part"]) > 1
 
@@ -197,7 +197,7 @@ def recorded_by_words(by: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inside:
-    """What a file says of itself."""
+    """What a file's name, times and metadata say about its recording time."""
 
     length_s: float  # of what is shown
     created_at: float | None = None  # Unix time by the container

@@ -31,7 +31,7 @@ class StationStage:
     ) -> None:
         self._outbox = outbox
         self._folder = folder
-        self._still_comes = still_comes  # whether a recording is yet to be taken in
+        self._still_comes = still_comes  # whether a recording is yet to be ingested
         self._now = now
 
     def step(self) -> float:

@@ -24,7 +24,7 @@ from agent.outbox.states import (
 from agent.station.camera import Camera
 from agent.text import counted
 
-# A pause that a person must end, if only by a larger plan; every other heals by itself.
+# A pause that a person must end, if only by a larger plan; every other ends automatically.
 NEEDS_PERSON = frozenset({"no_key", "key", "account", "plan_limit"})
 
 
@@ -49,11 +49,11 @@ class StatusInputs:
     is_filming: bool  # a capture is being written
     folder_is_missing: bool  # the capture folder
     paused: tuple[str, ...]  # parts of the station that wait: intake, clipping
-    captures_waiting: int  # taken in, or being analysed
+    captures_waiting: int  # ingested, or being analysed
     clips_waiting: int  # to be sent, or looked up
     held: int
     refused: int  # clips the API refused for good
-    unreadable: int  # captures set aside
+    unreadable: int  # quarantined captures
     lane_reason: str | None  # why the way to the API is closed; None: open
     sent: int  # since midnight
     ever_sent: bool

@@ -54,7 +54,7 @@ async def healthz(page: WebContext, context: RequestContext) -> Response:
 
 
 async def readyz(page: WebContext, context: RequestContext) -> Response:
-    """Say whether captures are taken in and clips may go; a lost network is no reason."""
+    """Say whether captures are ingested and clips may be uploaded; a lost network is ignored."""
     reasons = _no_progress(page)
     if not page.settings.paths.capture.is_dir():
         reasons.append("the capture folder is missing")

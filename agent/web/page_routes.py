@@ -353,7 +353,7 @@ class PairForm(Form):
 
 
 async def show_login(page: SharedContext, context: RequestContext) -> Response:
-    """Ask for the PIN; who is in already goes on."""
+    """Ask for the PIN; devices that are logged in are redirected."""
     if context.session is not None:
         return RedirectResponse(HOME[context.session.role], 303)
     return draw(page, "door.html", pairing=False)

@@ -292,7 +292,7 @@ async def set_pin(page: WebContext, context: RequestContext, form: NewPinForm) -
 
 
 async def finish(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """End the set-up for everybody; this device goes on as a coach's."""
+    """End the set-up for everybody; this device stays paired as a coach's."""
     session = await page.auth.end_setup(context.address)
     response = JSONResponse({"say": page.texts.gettext("Saved."), "to": HOME[session.role]})
     page.auth.give(response, session)

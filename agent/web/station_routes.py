@@ -235,7 +235,7 @@ async def keep(page: WebContext, context: RequestContext, form: PresentForm) -> 
 
 
 async def done(page: WebContext, context: RequestContext, form: PresentForm) -> Response:
-    """Say that nobody is on the station; in a rotation whoever was goes to the queue's end."""
+    """End the current assignment; in a rotation the finished athlete goes to the queue's end."""
 
     def leave() -> bool:
         with page.outbox.transaction():  # as above
@@ -250,7 +250,7 @@ async def done(page: WebContext, context: RequestContext, form: PresentForm) -> 
 
 
 async def next_one(page: WebContext, context: RequestContext, form: NextForm) -> Response:
-    """Let the next one onto the station: the one whom the button names, whoever else pressed it."""
+    """Assign the next athlete: the one whom the button names, even if another device pressed it."""
 
     def advance() -> str:
         following = assignments.next_in_queue(
@@ -301,7 +301,7 @@ async def clear(page: WebContext, context: RequestContext, form: NoForm) -> Resp
 
 
 async def rotate(page: WebContext, context: RequestContext, form: SwitchForm) -> Response:
-    """Let whoever is done go to the queue's end, or no longer."""
+    """Turn rotation on or off: whether the finished athlete goes to the queue's end."""
     on = form.on == "yes"
     await change(page, lambda: assignments.set_rotate(page.outbox, on=on))
     return said(
@@ -382,7 +382,7 @@ class FilmingForm(Form):
 
 
 async def film(page: WebContext, context: RequestContext, form: FilmingForm) -> Response:
-    """Stop filming, or go on; for half a minute a stop can be taken back."""
+    """Pause or resume the recording; a pause can be undone for half a minute."""
     if form.stop == "no":
         await change(page, lambda: start_filming(page.outbox, now=page.now(), set_by=SET_BY))
         return said(page, context, page.texts.gettext("Recording resumed."))
@@ -470,7 +470,7 @@ class ReaderEndpoint(Generic[FormType]):
     form: type[FormType]
     answer: Callable[[WebContext, FormType], Awaitable[Response]]
     method: str = "POST"
-    access: RequiredAccess = RequiredAccess.ANYBODY  # whoever has the token
+    access: RequiredAccess = RequiredAccess.ANYBODY  # anybody who has the token
 
     async def respond(self, page: WebContext, context: RequestContext) -> Response:
         """Check token and form, then carry it out; always answers JSON."""

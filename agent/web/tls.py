@@ -77,7 +77,7 @@ class PageCertificate:
             _make(certificate, key, self._folder, now=now)
 
     def take_over(self) -> None:
-        """Show the certificate that lies there now, if that is another one.
+        """Use the certificate that is there now, if it has changed.
 
         Raises:
             ConfigError: it cannot be used; the one before is shown on.

@@ -36,7 +36,7 @@ from agent.web.views.cards import (
 _WIDTH, _HEIGHT, _MARGIN = 1000.0, 300.0, 14.0
 _LEAST_TICKS = 2  # intervals
 _FLAT = 1e-9  # of the size of values: what differs less is the same
-_NOTHING = 1e-9  # what lies closer together is one value, whatever its unit
+_NOTHING = 1e-9  # values closer together count as one, in any unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

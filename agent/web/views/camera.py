@@ -1,5 +1,5 @@
 """What the page shows of the station's cameras: a live picture, how each recorder does, whether the
-camera stands well; and what the set-up page of a new station offers to choose from.
+framing is good; and what the set-up page of a new station offers to choose from.
 """
 
 import asyncio
@@ -119,7 +119,7 @@ def _figures(sight: RecorderSight, texts: Texts) -> list[tuple[str, str]]:
 
 
 class LivePictures:
-    """The latest picture of each camera: asked for once at a time, whoever looks at it."""
+    """The latest picture of each camera: requested once at a time for all viewers."""
 
     def __init__(self, socket: Path) -> None:
         """Prepare to ask the daemon's recorder stage, over its socket."""
@@ -163,7 +163,7 @@ class CheckedPicture:
 
 
 class FramingChecker:
-    """Looks at a camera's picture for whoever asks, one look at a time; keeps the last one."""
+    """Checks a camera's picture on request, one check at a time; keeps the last one."""
 
     def __init__(self, source: PageContext) -> None:
         self._source = source
@@ -263,7 +263,7 @@ def setup_view(
     Args:
         source: the page.
         taker: the recorder that films the camera that is chosen here.
-        left_s: until the set-up ends by itself.
+        left_s: until the set-up ends automatically.
         is_open: whether the connection is not encrypted.
     """
     station, web, api = source.settings.station, source.settings.web, source.settings.api

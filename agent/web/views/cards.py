@@ -523,19 +523,19 @@ _MOST_NAME = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuarantinedCard:
-    """One recording as the page shows it; never a picture of it: it may be nobody's to see."""
+    """One recording as the page shows it; never a picture of it: viewing it may not be allowed."""
 
     id: int
     name: str  # as the camera program called it
     reason: str
     size: str
-    at: float  # Unix time: when it was taken in
+    at: float  # Unix time: when it was ingested
     may_retry: bool  # its file is here
     is_unseen: bool  # not broken: filming may have been stopped when it was made
 
 
 class QuarantineList:
-    """Reads what was set aside."""
+    """Reads what was quarantined."""
 
     def __init__(self, source: PageContext) -> None:
         self._source = source

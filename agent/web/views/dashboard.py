@@ -158,7 +158,7 @@ class People:
         ]
 
     def rotates(self) -> bool:
-        """Tell whether whoever is done goes to the queue's end."""
+        """Tell whether the finished athlete goes to the queue's end."""
         return rotates(self._outbox)
 
     def _person(self, athlete: RosterAthlete, *, here: str | None) -> RosterEntry:

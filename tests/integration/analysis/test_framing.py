@@ -1,4 +1,4 @@
-"""One picture of the station tells whether the camera stands well, and what to mend."""
+"""One picture of the station shows whether the framing is good, and what to correct."""
 
 from collections.abc import Callable
 from functools import cache
