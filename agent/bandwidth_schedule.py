@@ -149,7 +149,7 @@ class Timetable:
             return UNLIMITED
         ends = [*self._starts[1:], _WEEK_MINUTES]
         week = list(zip(self._rates, self._starts, ends, strict=True))
-        runs = groupby(week * 2, key=lambda span: span[0] > 0)  # twice: Sunday goes on in Monday
+        runs = groupby(week * 2, key=lambda span: span[0] > 0)  # twice: Sunday continues in Monday
         longest = max(sum(end - start for _, start, end in run) for is_open, run in runs if is_open)
         return longest * 60.0
 

@@ -384,7 +384,7 @@ def made_twice(drill: DrillEnvironment) -> None:
 
 @_rehearsal("429 asks for 2 s")
 def asked_to_wait(drill: DrillEnvironment) -> None:
-    """The lane waits, then goes on."""
+    """The lane waits, then continues."""
     drill.sandbox.add_fault("429:retry-after=2")
     entry = drill.release()
     drill.until_paused("server_asks_to_wait")

@@ -126,7 +126,7 @@ class TemporaryDownloadError(DownloadError):
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s  # the host's own wish
+        self.retry_after_s = retry_after_s  # the host's own request
 
 
 class HostUnreachableError(TemporaryDownloadError):
@@ -154,7 +154,7 @@ class NotifyError(AgentError):
         self, message: str, *, hint: str | None = None, retry_after_s: float | None = None
     ) -> None:
         super().__init__(message, hint=hint)
-        self.retry_after_s = retry_after_s  # the receiver's own wish
+        self.retry_after_s = retry_after_s  # the receiver's own request
 
 
 class UploadError(AgentError):
@@ -165,7 +165,7 @@ class UploadError(AgentError):
     ) -> None:
         super().__init__(message)
         self.status = status  # HTTP status, None where no answer arrived
-        self.retry_after_s = retry_after_s  # the server's own wish: it holds the whole lane
+        self.retry_after_s = retry_after_s  # the server's own request: it holds the whole lane
 
 
 class NotCreatedError(UploadError):

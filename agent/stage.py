@@ -39,7 +39,7 @@ class StageName(StrEnum):
 
 
 class ShutdownRequested(Exception):  # not an error: the daemon was asked to end
-    """The daemon ends; whatever was under way is left so that the next start goes on."""
+    """The daemon ends; whatever was under way is left so that the next start continues."""
 
 
 class Stage(Protocol):

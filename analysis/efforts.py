@@ -9,7 +9,7 @@ plausible cycle, and each of its parts is a sign, seen moment by moment:
 - *hopping*: hips and both feet go up and down together, in a rhythm, as over a rope;
 - *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
   walks;
-- *busy* (only where nothing is known of the station's activity): the posture goes on changing for
+- *busy* (only where nothing is known of the station's activity): the posture keeps changing for
   long.
 
 A hold between two parts of a cycle, such as a set-up at the bar or a bar held overhead, belongs to
@@ -64,7 +64,7 @@ _LEAVE = 0.20  # torsos a second: rest
 _SLOW_HANDS, _SLOW_HIPS = 0.30, 0.12  # the same for hands and hips alone, which lead a slow effort
 _WALK = 0.6  # torsos a second sideways
 _WALK_SAMPLES = 12  # of the grid: a step off a box or to the bar is shorter
-_LOST_S = 0.3  # a body lost at the picture's border goes on for that long
+_LOST_S = 0.3  # a body lost at the picture's border continues for that long
 _UNSEEN_BEFORE_S = 3.0  # a body found or lost in the middle of an effort, at most that much
 _UNSEEN_AFTER_S = 8.0
 _GAP_S = 0.3
@@ -233,7 +233,7 @@ def efforts_of(
         rest_s: less rest than that between two efforts: one.
         within: the capture.
         stirring: when anything moved in the picture: a body that the model loses in the middle
-            of an effort and of the picture is taken to go on while that lasts.
+            of an effort and of the picture is taken to continue while that lasts.
         moving: when anything moved where the body is; None: not known.  Landmarks tremble on a
             picture that stands still: an effort ends where the picture comes to rest.
         activity: what the station is set to, as `evidence_of` wants it.
@@ -499,7 +499,7 @@ def _placed(
     step_s = 1 / GRID_FPS
     first, last = run
     ends = len(motion.visit) - 1
-    seen_s = (last - first + 1) * step_s  # no more is taken to go on unseen
+    seen_s = (last - first + 1) * step_s  # no more is taken to continue unseen
     start_s = float(motion.times_s[first]) - step_s - _GUARD_BEFORE_S
     end_s = float(motion.times_s[last]) + step_s + _GUARD_AFTER_S
     if first == 0 or motion.visit[first - 1] != motion.visit[first]:
@@ -544,7 +544,7 @@ _SPRING, _SPRING_DIP = (
     1.2,
     0.2,
 )  # torsos a second upwards out of a dip so deep: nobody just rises so
-_SEVERAL = 2  # cycles: nobody who sits down or stretches goes on like that
+_SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_GAIT_S = 3.5  # where no run is expected: passers-by take some steps in sight

@@ -159,7 +159,7 @@ def _reference(path: str | None, pictures: Sequence[tuple[float, Grey]]) -> Grey
     )
 
 
-_FURTHER = 4  # times to look further, where an effort goes on beyond what was looked at
+_FURTHER = 4  # times to look further, where an effort continues beyond what was looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

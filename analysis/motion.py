@@ -92,7 +92,7 @@ def _void_way_off(visits: Visits, number: int, hips: FloatArray, torso: FloatArr
 
 
 GRID_FPS = 10.0
-_LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to go on moving
+_LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to continue moving
 _UNIT_WINDOW_S = 8.0
 _BORDER = 0.03  # of the picture's width
 _STRIDES = 16  # samples of the grid: two strides and more

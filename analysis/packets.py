@@ -201,7 +201,7 @@ def _reordered_at_most(stamps: Ticks, depth: int) -> bool:
 
 
 class _Part:
-    """Packets whose timestamps go on without a jump."""
+    """Packets whose timestamps continue without a jump."""
 
     def __init__(self, number: int) -> None:
         self.number = number

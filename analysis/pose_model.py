@@ -187,7 +187,7 @@ def _pruned(model: bytes) -> bytes:
 
 
 class _FlatBuffer:
-    """The tables of a FlatBuffer, by where they lie in it (flatbuffers.dev/internals)."""
+    """The tables of a FlatBuffer, by their position in it (flatbuffers.dev/internals)."""
 
     def __init__(self, content: bytes) -> None:
         self.content = bytearray(content)
@@ -199,7 +199,7 @@ class _FlatBuffer:
         return list(struct.unpack_from(f"<{count}i", self.content, first))
 
     def tables(self, table: int, field: int) -> list[int]:
-        """Return where the tables of a vector lie."""
+        """Return where the tables of a vector are."""
         first, count = self._vector(table, field)
         return [at + self._number(at) for at in range(first, first + 4 * count, 4)]
 
@@ -215,7 +215,7 @@ class _FlatBuffer:
         struct.pack_into(f"<{len(steps) + 1}I", self.content, first - 4, len(steps), *steps)
 
     def _vector(self, table: int, field: int) -> tuple[int, int]:
-        """Return where a vector's first element lies, and how many it has."""
+        """Return where a vector's first element is, and how many it has."""
         fields = table - self._number(table)
         size, *_ = struct.unpack_from("<H", self.content, fields)
         place = 4 + 2 * field

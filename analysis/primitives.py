@@ -59,7 +59,7 @@ class Crop:
     bottom: float
 
     def of(self, image: Image) -> tuple[Image, FloatArray]:
-        """Return that part of a picture, and where its corner lies: (2,), x and y in px."""
+        """Return that part of a picture, and where its corner is: (2,), x and y in px."""
         height, width = image.shape[:2]
         left, right = _ends(self.left, self.right, width)
         top, bottom = _ends(self.top, self.bottom, height)

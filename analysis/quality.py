@@ -569,7 +569,7 @@ def judge_stance(
 
 
 def judge_frozen(pictures: Sequence[tuple[float, Grey]]) -> list[QualityWarning]:
-    """Return the remark that the picture stops changing: the camera goes on sending one frame.
+    """Return the remark that the picture stops changing: the camera continues sending one frame.
 
     An empty hall changes, too: by the sensor's noise, which no two pictures share to the bit.
 

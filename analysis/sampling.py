@@ -39,7 +39,7 @@ class Decoded:
 
 
 def decode_keys(reading: VideoReading, numbers: Collection[int]) -> Iterator[Decoded]:
-    """Yield single keyframes, each decoded by itself.
+    """Yield single keyframes, each decoded separately.
 
     Args:
         reading: an open video, not yet read from.
@@ -68,7 +68,7 @@ def frame_shown_at(reading: VideoReading, at_s: float, *, on_progress: Progress)
     Args:
         reading: a video opened at that moment, not yet read from.
         at_s: presentation time.
-        on_progress: told that the work goes on.
+        on_progress: called while the work continues.
     """
     index, context = reading.index, reading.stream.codec_context
     latest = at_s / index.base + _NEARLY_TICKS
@@ -191,7 +191,7 @@ def grey_thumbnail(
     A damaged recording may change its size midway; `like`, a width and height, keeps the small
     pictures alike.
 
-    The frame's own brightness plane is read where it lies, of a large one only some rows, which is
+    The frame's own brightness plane is read in place, of a large one only some rows, which is
     many times cheaper than a conversion of the whole frame.
     """
     width, height = like or (frame.width, frame.height)

@@ -85,7 +85,7 @@ def _windows(times_s: FloatArray, over_calm: FloatArray) -> tuple[FloatArray, Fl
 def _looks_back_only(packets: Packets) -> NDArray[np.bool_]:
     """Return which packets are shown after all before them in the file, (N,).
 
-    The others are shown before one that was decoded earlier: they lie between two known frames.
+    The others are shown before one that was decoded earlier: they are between two known frames.
     """
     newest_s = np.maximum.accumulate(packets.times_s)
     looks_back: NDArray[np.bool_] = packets.times_s >= newest_s
@@ -156,7 +156,7 @@ def look_further(
     """Return what to look at beside stretches that begin or end in the midst of an effort.
 
     Slow arms seen from the side hardly show in packets, and a keyframe may come whenever they
-    hang: then a stretch begins with a later repetition, and the earlier ones lie before it.
+    hang: then a stretch begins with a later repetition, and the earlier ones are before it.
     """
     further = []
     for stretch in stretches:
@@ -184,7 +184,7 @@ def _with_margin(stretch: Interval, span: Interval) -> Interval:
 
 
 def _unwitnessed(marks: Sequence[KeyframeSample], span: Interval) -> list[Interval]:
-    """Return what lies before the first keyframe and behind the last: nothing to compare with."""
+    """Return what is before the first keyframe and behind the last: nothing to compare with."""
     if not marks:
         return [span]
     head = Interval(start_s=span.start_s, end_s=max(span.start_s, marks[0].time_s))

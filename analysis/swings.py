@@ -20,7 +20,7 @@ from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Mask
 
 _LEAST_HIPS, _LEAST_TRUNK, _LEAST_HANDS = 0.25, 0.35, 0.6  # torsos
-_UNDER_WAY = 0.35  # of a passage: from there on it goes on, before it may only drift
+_UNDER_WAY = 0.35  # of a passage: from there on it continues, before it may only drift
 _CREEPS, _STEADY = 0.10, 3  # torsos a second over so many samples: slower is no longer part of it
 _AGREES, _BEYOND = 0.60, 1.8  # shares of its way that the body also goes in the picture
 _FASTEST, _FASTEST_HANDS = 5.0, 12.0  # torsos a second

@@ -26,8 +26,8 @@ class TakeRules:
     pad_before_s: float = 1.0  # that a clip holds before the movement
     pad_after_s: float = 1.0
     rest_s: float = 2.0  # less rest than that between two efforts: one take
-    longest_s: float = 600.0  # a take goes on no longer than that
-    further_clips: bool = False  # what is longer goes on in further takes, else it is left out
+    longest_s: float = 600.0  # a take continues no longer than that
+    further_clips: bool = False  # what is longer continues in further takes, else it is left out
     one_lift_per_clip: bool = False  # a take ends where the bar is down between two lifts
 
     def changed(self, stored: Mapping[str, object]) -> Self:

@@ -91,7 +91,7 @@ class Worker:
         self._answers.flush()
 
     def _progress(self, done: float) -> None:
-        """Say that work goes on; called as often as anybody likes, said twice a second."""
+        """Say that work continues; called as often as anybody likes, said twice a second."""
         now_s = time.monotonic()
         if now_s - self._told_s >= _PROGRESS_EVERY_S:
             self._told_s = now_s

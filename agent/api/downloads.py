@@ -506,7 +506,7 @@ class Download:
         self._most_bytes = most_bytes
         self._pace = pace
         self.received_bytes = 0  # over all exchanges
-        self.paced_s = 0.0  # that were our own wish
+        self.paced_s = 0.0  # that were our own request
         self.is_pacing = False
 
     def headers(self) -> dict[str, str]:

@@ -127,7 +127,7 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
             return
         stream = info["return_value"]
         wire = stream.get_extra_info("socket")  # type: ignore[attr-defined]  # httpcore.NetworkStream
-        # What lies in the system's buffer is neither sent nor ours: keep little there.  What is
+        # What is in the system's buffer is neither sent nor ours: keep little there.  What is
         # on its way does not count, so that this slows nothing down.
         with suppress(OSError):  # the other side may have gone already
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT_BYTES)

@@ -223,7 +223,7 @@ def apply_to_each(
     as_json: bool,
     probe: bool = False,
 ) -> None:
-    """Change each ID and tell what became of it.
+    """Change each ID and tell its outcome.
 
     Args:
         ids: what people named.

@@ -102,7 +102,7 @@ def demo(keep: bool, live: bool, facility: bool, config: Path | None) -> None:  
 
 
 def _show_facility(out: Console, *, keep: bool) -> None:
-    """Run a facility through a training, and say what came of it."""
+    """Run a facility through a training, and say its outcome."""
     out.print("[bold]Spotter[/bold] facility: only the athletes and the API are simulated\n")
     begun_s = time.monotonic()
 

@@ -175,7 +175,7 @@ def download_video(
     """Bring a clip's analysed video into a file; return its size.
 
     Raises:
-        BusyError: it is not there yet, or does not come now; the same again goes on from there.
+        BusyError: it is not there yet, or does not come now; the same again continues from there.
         UnreachableError: its host cannot be reached.
         RequestError: it is no video, or the file cannot be written.
     """
@@ -240,7 +240,7 @@ def _copy(source: Path, target: Path, pace: Pace) -> int:
 
 
 def _new(path: Path) -> BinaryIO:
-    """Open a file for writing that was not there before, whatever lies in its place."""
+    """Open a file for writing that was not there before, whatever is in its place."""
     path.unlink(missing_ok=True)
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o660), "wb")
 

@@ -344,7 +344,7 @@ def _latest(outbox: Outbox) -> dict[str, object]:
     lines = []
     for name, event in outbox.events.recent(most=_RECENT):
         if event.what is EventKind.ATTEMPT:
-            continue  # what came of it follows
+            continue  # its outcome follows
         text = event_words(event, of_capture=name.startswith("c"))
         lines.append({"at": iso_utc(event.at), "what": f"{name} {text}"})
     return {"of": "everything", "story": lines, "journal": []}

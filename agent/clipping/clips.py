@@ -558,7 +558,7 @@ def _beside(neighbour: Neighbour, at: int, relation: _Relation) -> Nearby:
 
     Args:
         neighbour: the clip.
-        at: which of its captures is known to lie beside that one.
+        at: which of its captures is known to be beside that one.
         relation: how.
     """
     shifts_s = [0.0] * len(neighbour.sources)

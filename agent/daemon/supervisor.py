@@ -102,7 +102,7 @@ class Daemon:
         Args:
             stages: what runs.
             events: of these stages.
-            stop: the wish to end, as the stages know it.
+            stop: the request to end, as the stages know it.
             wake_path: where commands wake all stages.
             watching: who looks on; nobody if absent.
             without_end: stages whose step continues until the daemon ends.

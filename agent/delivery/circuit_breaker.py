@@ -1,11 +1,11 @@
 """Pauses all uploads on errors of the connection or key, probes, and resumes by probing.
 
-Network, key, certificate and the server's own wish to be left alone pause the lane; nothing of
+Network, key, certificate and the server's own request to be left alone pause the lane; nothing of
 that is counted against a clip.  A paused lane asks for the account and nothing else, one
 question at a time.  No upload is begun before this host has answered for this very key.
 
 The pause for a plan whose sessions are used up is another one: the host answers, look-ups and
-results go on, and one small clip an hour tries whether there is room again.
+results continue, and one small clip an hour tries whether there is room again.
 """
 
 import hashlib

@@ -429,7 +429,7 @@ class Reconciler:
         self._move(entry, EntryState.READY, {**after, **_concluded(entry)})
 
     def _hold(self, entry: Entry, *, detail: str | None = None) -> None:
-        """Let a person say what became of it; it is still looked for."""
+        """Let a person say its outcome; it is still looked for."""
         self._first_looks.pop((entry.id, entry.attempts), None)
         self._refused.discard(entry.id)
         log.warning(

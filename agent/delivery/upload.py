@@ -2,7 +2,7 @@
 
 An upload that is under way when uploads close is ended as not made, unless the rest goes out
 within a minute.  It could neither wait for hours in mid-body, for no server keeps an exchange
-open for so long, nor go on at a trickle, for `off` was chosen for a reason.  That costs what was
+open for so long, nor continue at a trickle, for `off` was chosen for a reason.  That costs what was
 sent in vain; so `agent.delivery.scheduling` begins none that is not likely to end in time.
 """
 

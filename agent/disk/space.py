@@ -72,7 +72,7 @@ def measure(folder: Path) -> DiskUsage:
 
 
 def intake_floor(total_bytes: int, min_free_mb: float | None) -> int:
-    """Return how much must stay free when something is taken in."""
+    """Return how much must stay free when something is ingested."""
     if min_free_mb is not None:
         return round(min_free_mb * _MB)
     share = min(max(total_bytes // _SHARE, _LEAST), _MOST)
@@ -102,7 +102,7 @@ def is_fault(error: BaseException | None) -> bool:
 
 
 def is_read_only(folder: Path) -> bool:
-    """Tell whether a folder lies where nobody can write, as after a fault of its disk."""
+    """Tell whether a folder is where nobody can write, as after a fault of its disk."""
     try:
         return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
     except OSError:
@@ -136,7 +136,7 @@ class DiskSpace:
         return measure(self._folder)
 
     def floor_bytes(self) -> int:
-        """Return how much must stay free when something is taken in."""
+        """Return how much must stay free when something is ingested."""
         return intake_floor(self.room().total_bytes, self._min_free_mb)
 
     def lacks_for_intake(self, need_bytes: int = 0) -> int:

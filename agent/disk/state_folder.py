@@ -127,7 +127,7 @@ class StateFolder:
         return self.results / f"{plain_name(clip_code)}.mp4"
 
     def result_files(self, clip_code: str) -> tuple[Path, Path]:
-        """Where all that there is of a clip's results lies: the document and the analysed video."""
+        """Where all that there is of a clip's results is: the document and the analysed video."""
         return self.result_document(clip_code), self.analysed_video(clip_code)
 
     @property
@@ -164,7 +164,7 @@ class StateFolder:
 
     @property
     def reference(self) -> Path:
-        """The picture that the camera is to go on showing, as it was set on the page."""
+        """The picture that the camera is to keep showing, as it was set on the page."""
         return self.root / _REFERENCE
 
     @property

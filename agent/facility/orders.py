@@ -262,7 +262,7 @@ class ReleaseKeeper:
             self._kept, self._report = kept, _applied(kept)
 
     def document(self) -> dict[str, object]:
-        """Return what is wanted, and what became of it, as a part of the state document."""
+        """Return what is wanted, and its outcome, as a part of the state document."""
         wanted = Release() if self._kept is None else self._kept.release
         return {**self._report.document(), **wanted.model_dump(mode="json")}
 

@@ -259,7 +259,7 @@ class StationCommander:
         *,
         waiting: Callable[[float], None] = lambda _for_s: None,
     ) -> RemoteResult:
-        """Let a station carry out a command, and return what came of it.
+        """Let a station carry out a command, and return its outcome.
 
         Args:
             station: its id.

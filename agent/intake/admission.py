@@ -192,7 +192,7 @@ class SettledFile:
         """Put what was moved by mistake back under its name, never over another file.
 
         Where the name is taken again, or the file system knows no second names, it stays in the
-        work folder, and is taken in there for what it is.
+        work folder, and is ingested there for what it is.
         """
         name = self._path.name
         try:
@@ -269,7 +269,7 @@ class AdmissionResult(Enum):
     """What taking a file in came to."""
 
     NEW = auto()
-    KNOWN = auto()  # its content was taken in before; this copy is gone
+    KNOWN = auto()  # its content was ingested before; this copy is gone
     RESTORED = auto()  # its content was known, but its file was gone: it took that place
 
 
@@ -443,7 +443,7 @@ class Admission:
     def _sidecar_of(self, path: Path, *, is_named_by_content: bool) -> _Sidecar | None:
         """Return what is known of a file without a row; None where it never was one of ours.
 
-        A file that is named by its content was taken in once, whatever became of its sidecar.
+        A file that is named by its content was ingested once, whatever became of its sidecar.
         """
         sidecar = _read_sidecar(_sidecar_path(path))
         if sidecar is not None or not is_named_by_content:
@@ -464,7 +464,7 @@ class Admission:
     def _admit_known(
         self, known: Capture, file: SettledFile, path: Path, expected: FileFacts
     ) -> AdmissionResult:
-        """Deal with a copy of what was taken in before: never a second clip, never a loss."""
+        """Deal with a copy of what was ingested before: never a second clip, never a loss."""
         if known.file_state is FileState.CLEARING:
             raise UnsettledError(path.name)  # its place is being cleared at this moment
         stored = self._folder.captures / known.stored_name
@@ -526,7 +526,7 @@ class Admission:
 
 
 def _is_intact(stored: Path, known: Capture) -> bool:
-    """Tell whether a capture's file is what was taken in, before another copy of it is removed.
+    """Tell whether a capture's file is what was ingested, before another copy of it is removed.
 
     Its content is read only where that copy may be the last good one: what was analysed is
     clips by now.

@@ -1,4 +1,4 @@
-"""The capture folder: what lies in it, read without following a link out of it."""
+"""The capture folder: what is in it, read without following a link out of it."""
 
 import errno
 import json
@@ -134,7 +134,7 @@ class CaptureFolder:
         return printable_file_name(camera) if isinstance(camera, str) and camera else None
 
     def scan(self) -> Iterator[tuple[Path, FileFacts]]:
-        """Yield every capture that lies in the folder, with its facts.
+        """Yield every capture that is in the folder, with its facts.
 
         Raises:
             OSError: the folder cannot be read.
@@ -150,14 +150,14 @@ class CaptureFolder:
                         yield path, facts
 
     def holds_any(self) -> bool:
-        """Tell whether a capture lies in the folder: being written, or not yet taken in."""
+        """Tell whether a capture is in the folder: being written, or not yet ingested."""
         try:
             return any(True for _ in self.scan())
         except OSError:
             return False
 
     def arriving(self, *, since_s: float) -> list[str]:
-        """Return the names of the captures that are being written, or are about to be taken in.
+        """Return the names of the captures that are being written, or are about to be ingested.
 
         Names below the folder; unfinished and hidden files count too, for a recorder may rename
         them when they are whole.
@@ -203,7 +203,7 @@ class CaptureFolder:
             return False
 
     def written_at(self) -> float | None:
-        """Return when a recording in the folder last grew (Unix time); None where none lies there.
+        """Return when a recording in the folder last grew (Unix time); None where none is there.
 
         Those count too that their writer calls unfinished: a long recording is no silence.
         """

@@ -120,7 +120,7 @@ class StabilityTracker:
             tracked.vouched, tracked.look_again_s = True, monotonic_s
 
     def forget(self, path: Path) -> None:
-        """Drop a file that is gone or was taken in."""
+        """Drop a file that is gone or was ingested."""
         self._files.pop(path, None)
 
     def keep_only(self, present: Iterable[Path]) -> None:

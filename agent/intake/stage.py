@@ -1,7 +1,7 @@
 """The intake stage: watch, wait until settled, admit, or wait for space.
 
 Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
-is quiet its writer is asked about.  A file that cannot be taken in waits and blocks nobody; a
+is quiet its writer is asked about.  A file that cannot be ingested waits and blocks nobody; a
 disk that is short or a folder that is missing makes all of them wait, and intake resumes
 automatically when that is over.
 """
@@ -60,7 +60,7 @@ class IntakeGuard:
 
     @property
     def is_shut(self) -> bool:
-        """Tell whether nothing is taken in as things were found last."""
+        """Tell whether nothing is ingested as things were found last."""
         return self._short or self._missing is not None
 
     @property
@@ -72,7 +72,7 @@ class IntakeGuard:
         """Check the folders and the free space again."""
         self._missing, reason = self._find_missing(), "mount_missing"
         if self._missing is None and is_read_only(self._capture):
-            # What is taken in must leave the folder, or it would be met at every look again.
+            # What is ingested must leave the folder, or it would be met at every look again.
             text = f"capture folder is read-only: {self._capture}"
             self._missing, reason = f"{text}; {READ_ONLY_REMEDY}", "folder_read_only"
         if self._missing is not None:
@@ -82,7 +82,7 @@ class IntakeGuard:
         self._look_at_room()  # what was told is taken back once the folder was read
 
     def is_open(self) -> bool:
-        """Tell whether files may be taken in; room that came back is noticed at once."""
+        """Tell whether files may be ingested; room that came back is noticed at once."""
         if self._short and self._missing is None:
             self._look_at_room()
             self._end_if_over()
@@ -99,7 +99,7 @@ class IntakeGuard:
         return False
 
     def has_let_in(self, path: Path) -> None:
-        """Take note that a file was taken in: whatever was wrong is over."""
+        """Take note that a file was ingested: whatever was wrong is over."""
         self._too_large.pop(path, None)
         self._refused = False
         self._end_if_over()
@@ -280,7 +280,7 @@ class IntakeStage:
         self._next_scan_s = float("-inf")
         # An admission was cut off: by an error, or (at a start) while its file was being written.
         self._half_admitted = True
-        self._complained: set[str] = set()  # each file that cannot be taken in is logged once
+        self._complained: set[str] = set()  # each file that cannot be ingested is logged once
 
     def step(self) -> float:
         """Look where something was noticed, take in what is settled, say when to look again."""

@@ -198,7 +198,7 @@ class NotificationStage:
         self._receiver.close()
 
     def _try(self, patience: BackoffTimer, act: Callable[[], bool]) -> bool:
-        """Do something that may fail, unless it failed just now; tell what came of it."""
+        """Do something that may fail, unless it failed just now; tell its outcome."""
         if patience.rest_s() > 0:
             return False
         try:

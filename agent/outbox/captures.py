@@ -41,7 +41,7 @@ class Captures:
         evidence: CaptureEvidence,
         now_s: float,
     ) -> Capture:
-        """Record a capture whose file lies durably in the work folder.
+        """Record a capture whose file is durably in the work folder.
 
         Content that is known already gives the row it has; nothing new is made.
         """
@@ -89,7 +89,7 @@ class Captures:
         return [Capture.from_row(row) for row in rows]
 
     def stored_names(self) -> set[str]:
-        """Return the names of every file that should lie in the work folder."""
+        """Return the names of every file that should be in the work folder."""
         rows = self._db.rows("SELECT stored_name FROM capture WHERE file_state != 'cleared'")
         return {str(row["stored_name"]) for row in rows}
 
@@ -110,14 +110,14 @@ class Captures:
         return row is not None
 
     def last_admitted_at(self) -> float | None:
-        """Return when a capture was last taken in."""
+        """Return when a capture was last ingested."""
         row = self._db.row(
             "SELECT admitted_at AS at FROM capture WHERE id = (SELECT max(id) FROM capture)"
         )
         return None if row is None else float(str(row["at"]))
 
     def last_usable_at(self) -> float | None:
-        """Return when a capture was last taken in that is no broken file (Unix time)."""
+        """Return when a capture was last ingested that is no broken file (Unix time)."""
         rows = [
             row for state in CaptureState for row in self._db.rows(_LAST_USABLE, {"state": state})
         ]
@@ -249,7 +249,7 @@ class Captures:
         )
 
     def restore_file(self, capture: Capture, facts: FileFacts, *, now_s: float) -> None:
-        """Record that the same content lies in the work folder again, as another file."""
+        """Record that the same content is in the work folder again, as another file."""
         self._db.change(
             """
             UPDATE capture SET file_state = 'present', bytes = ?, mtime_ns = ?, inode = ?,
@@ -446,7 +446,7 @@ class JoinCandidates:
         self._entries = entries
 
     def near(self, capture: Capture) -> list[Neighbour]:
-        """Return the clips of captures taken in shortly before or after, the closest first."""
+        """Return the clips of captures ingested shortly before or after, the closest first."""
         rows = self._db.rows(NEAR, {"capture": capture.id, "most": RECENT})
         entry_ids = dict.fromkeys(int(str(row["entry_id"])) for row in rows)
         found = (self._neighbour(entry_id) for entry_id in entry_ids)
@@ -459,7 +459,7 @@ class JoinCandidates:
         return [(entry, [c for _, c in self._cut_from(entry.id)]) for entry in entries]
 
     def behind(self, capture: Capture) -> list[Capture]:
-        """Return the captures that were taken in behind one, the oldest first."""
+        """Return the captures that were ingested behind one, the oldest first."""
         rows = self._db.rows(
             "SELECT * FROM capture WHERE id > ? AND id <= ? ORDER BY id",
             (capture.id, capture.id + 8 * RECENT),

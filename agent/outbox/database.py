@@ -59,7 +59,7 @@ class OutboxDatabase:
         return connection
 
     def rows(self, sql: str, params: Params = ()) -> list[Row]:
-        """Return what a query gives; a writing one (`RETURNING`) is committed by itself."""
+        """Return what a query gives; a writing one (`RETURNING`) is committed separately."""
         if sql.lstrip().startswith(_WRITES):
             with self.transaction():
                 return self._query(sql, params)
@@ -108,7 +108,7 @@ class OutboxDatabase:
             record: whether ledger and sidecars are told first; not of what comes from there.
 
         Raises:
-            OutboxError: the file was taken away, or another lies in its place.
+            OutboxError: the file was taken away, or another is in its place.
             BusyError: the whole disk was.
             OSError: the disk refuses; nothing was changed.
         """
@@ -176,7 +176,7 @@ class OutboxDatabase:
         """Connect; only the first makes the file: another one, later, would be made below a mount.
 
         Raises:
-            OutboxError: the file was taken away, or another lies in its place.
+            OutboxError: the file was taken away, or another is in its place.
             BusyError: the whole disk was.
         """
         mode = "rwc" if self._identity is None else "rw"

@@ -252,7 +252,7 @@ def _one_at_a_time(lock: Path) -> Iterator[None]:
 
 
 def _keep_copy_if_there_is_room(connection: sqlite3.Connection, path: Path, *, before: str) -> None:
-    """Keep a copy; on a full disk go on without: the migration itself is one transaction."""
+    """Keep a copy; on a full disk continue without: the migration itself is one transaction."""
     try:
         _keep_copy(connection, path, before=before)
     except sqlite3.OperationalError as error:

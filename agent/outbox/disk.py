@@ -30,7 +30,7 @@ from agent.outbox.states import CaptureState, EntryState
 _HOUR_S = 3600.0
 WINDOW_S = 24 * _HOUR_S  # a whole day: gyms fill disks by day and not by night
 _SHORTEST_S = _HOUR_S  # less says nothing
-_LONGEST_S = 365 * 24 * _HOUR_S  # what lies beyond is not in sight
+_LONGEST_S = 365 * 24 * _HOUR_S  # what is beyond is not in sight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class Forecast:
 
 
 def forecast(history: Sequence[DiskSample], *, floor_bytes: int, now_s: float) -> Forecast:
-    """Return when intake will wait for space if the room goes on as over the last day.
+    """Return when intake will wait for space if the room continues as over the last day.
 
     Args:
         history: the room over time, in any order; what is not from the last day is left out.

@@ -62,7 +62,7 @@ class Files:
     def note_damage(self, entry_id: int, *, now_s: float) -> Entry | None:
         """Record that an undelivered clip's file is missing or torn: it is not sent like that.
 
-        What was ready is held, until it is cut again; what waits anyway goes on waiting.
+        What was ready is held, until it is cut again; what waits anyway keeps waiting.
         """
         row = self._db.row(NOTE_DAMAGE, {"id": entry_id, "now": now_s})
         return None if row is None else Entry.from_row(row)
@@ -303,7 +303,7 @@ class ResultCleanup:
         return str(row["clip_code"])
 
     def end(self, entry_id: int) -> None:
-        """clearing -> cleared; nobody fetches it again by itself."""
+        """clearing -> cleared; nobody fetches it again automatically."""
         with self._db.transaction():
             self._db.change(FETCH_NO_MORE, (entry_id,))
             self._db.change(END, (entry_id,))

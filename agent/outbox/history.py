@@ -148,7 +148,7 @@ def _told(event: Event, words: str) -> str:
 
 
 def _tried(attempts: Sequence[Attempt]) -> Iterator[tuple[str, str]]:
-    """Yield every attempt's id and what came of it."""
+    """Yield every attempt's id and its outcome."""
     number = 0
     for attempt in attempts:
         if attempt.kind is AttemptKind.UPLOAD:

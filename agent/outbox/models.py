@@ -140,7 +140,7 @@ class Capture:
     sha256: str
     file_name: str  # as the camera program named it
     stored_name: str  # in the folder `captures`
-    facts: FileFacts  # as they were when it was taken in
+    facts: FileFacts  # as they were when it was ingested
     state: CaptureState
     reason: str | None
     detail: str | None  # the reason in a sentence

@@ -69,7 +69,7 @@ class Channels:
                 self.begin(name)
 
     def begin(self, name: str) -> None:
-        """Let one more channel be on, beginning with now; one that is on goes on."""
+        """Let one more channel be on, beginning with now; one that is on continues."""
         self._db.change(
             f"INSERT OR IGNORE INTO channel (name, cursor) VALUES (?, {_LATEST_EVENT})",  # noqa: S608  # our own words
             (name,),
@@ -147,7 +147,7 @@ class Channels:
         return int(str(row["n"])), None if last is None else RefusedNotice(**last)  # type: ignore[arg-type]  # STRICT tables keep the types
 
     def note_failure(self, name: str, error: str, *, now_s: float, next_try_at: float) -> None:
-        """Record that a channel does not work; what goes on failing keeps its beginning."""
+        """Record that a channel does not work; what keeps failing keeps its beginning."""
         self._db.change(
             """
             UPDATE channel SET failures = failures + 1, last_error = ?, next_try_at = ?,

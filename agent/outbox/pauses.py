@@ -12,7 +12,7 @@ from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.models import Entry
 from agent.stage import StageName
 
-PLAN_LIMIT = "plan_limit"  # the pause for sessions that are used up: look-ups go on
+PLAN_LIMIT = "plan_limit"  # the pause for sessions that are used up: look-ups continue
 LIMITS_IN_ROW = 2  # athletes whose sessions are used up: it is the plan's limit
 TRIAL_AFTER_S = 3600.0  # so long after a refusal for its limit, an athlete's clip is tried again
 
@@ -230,7 +230,7 @@ class Pauses:
         return [Pause(**{name: row[name] for name in Pause.__slots__}) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
 
     def begin(self, pause: Pause) -> None:
-        """Record a pause; one that goes on for the same reason keeps its beginning."""
+        """Record a pause; one that continues for the same reason keeps its beginning."""
         self._db.change(
             """
             INSERT INTO pause (part, reason, detail, since) VALUES (?, ?, ?, ?)
@@ -275,7 +275,7 @@ class PauseReporter:
         return None if self._told is None else self._told[0]
 
     def begin(self, reason: str, detail: str) -> None:
-        """Wait, or go on waiting; the log hears of it once for each reason."""
+        """Wait, or keep waiting; the log hears of it once for each reason."""
         if self._told == (reason, detail) and self._recorded:
             return
         if self.reason != reason:

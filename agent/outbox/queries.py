@@ -226,7 +226,7 @@ class ClipQueries:
         Args:
             wanted: the filter.
             most: no more than so many.
-            before_id: only entries older than this one, to go on behind the last of a page.
+            before_id: only entries older than this one, to continue behind the last of a page.
         """
         people = wanted.people or ()
         parameters = {

@@ -16,7 +16,7 @@ log = structlog.get_logger(stage=StageName.RETENTION)
 
 
 class FileRemover:
-    """Removes clips and originals, each by itself."""
+    """Removes clips and originals, each separately."""
 
     def __init__(self, outbox: Outbox, folder: StateFolder, *, now: Now) -> None:
         self._outbox = outbox

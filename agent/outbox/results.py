@@ -4,7 +4,7 @@ Follow-ups go waiting -> completed | failed | gone | not_seen.  The last three m
 completed: by a later look, while there is a `due_at`, or by a person's.  Rows are made and ended by
 triggers on the entries too, so that whatever gave an entry its session, it is followed.
 
-The row of a result holds what the station shows; everything that the API told lies beside it in a
+The row of a result holds what the station shows; everything that the API told is beside it in a
 file, which was durable before the row was.  File and row may be lost: the API still has them.
 """
 
@@ -270,7 +270,7 @@ class VideoState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedVideo:
-    """An analysed video that is wished for."""
+    """An analysed video that is requested."""
 
     entry_id: int
     clip_code: str
@@ -291,12 +291,12 @@ class Videos:
         self._db = database
 
     def want(self, entry_id: int, *, now_s: float) -> VideoState | None:
-        """Wish for a clip's analysed video; return what there is of it, None for no result."""
+        """Request a clip's analysed video; return what there is of it, None for no result."""
         self._db.change(WANT, {"id": entry_id, "now": now_s})
         return self.state(entry_id)
 
     def want_all(self, *, got_after: float, now_s: float) -> int:
-        """Wish for every video that was never wished for, of results from then on."""
+        """Request every video that was never requested, of results from then on."""
         return self._db.change(WANT_ALL, {"after": got_after, "now": now_s})
 
     def state(self, entry_id: int) -> VideoState | None:
@@ -305,11 +305,11 @@ class Videos:
         return None if row is None else VideoState(str(row["video_state"]))
 
     def wanted(self, *, most: int) -> list[WantedVideo]:
-        """Return what is wished for, the latest takes first."""
+        """Return what is requested, the latest takes first."""
         return [WantedVideo.from_row(row) for row in self._db.rows(WANTED, (most,))]
 
     def of_entry(self, entry_id: int) -> WantedVideo | None:
-        """Return what is needed to fetch a clip's analysed video, wished for or not."""
+        """Return what is needed to fetch a clip's analysed video, requested or not."""
         row = self._db.row(f"{_JOINED} WHERE result.entry_id = ?", (entry_id,))
         return None if row is None else WantedVideo.from_row(row)
 
@@ -322,11 +322,11 @@ class Videos:
         return self._move(entry_id, VideoState.FETCHING, VideoState.WANTED, detail)
 
     def fail(self, entry_id: int, detail: str) -> bool:
-        """fetching -> failed, until somebody wishes for it again."""
+        """fetching -> failed, until somebody requests it again."""
         return self._move(entry_id, VideoState.FETCHING, VideoState.FAILED, detail)
 
     def place(self, entry_id: int, size_bytes: int, *, now_s: float) -> bool:
-        """fetching | wanted | none -> present; False where it is not wished for any more."""
+        """fetching | wanted | none -> present; False where it is not requested any more."""
         return bool(self._db.change(PLACE, {"id": entry_id, "bytes": size_bytes, "now": now_s}))
 
     def lose(self, entry_id: int) -> None:
@@ -590,7 +590,7 @@ class Dates:
     def note(
         self, entry_id: int, state: str, *, due_at: float, failures: int, detail: str | None
     ) -> None:
-        """Record what came of it: waiting, dated, or refused for good."""
+        """Record its outcome: waiting, dated, or refused for good."""
         self._db.change(
             """
             INSERT INTO session_date (entry_id, state, due_at, failures, detail)

@@ -6,7 +6,7 @@ from enum import StrEnum
 class CaptureState(StrEnum):
     """Where a capture is: captured -> analysing -> analysed."""
 
-    CAPTURED = "captured"  # taken in; may be analysed from due_at on
+    CAPTURED = "captured"  # ingested; may be analysed from due_at on
     ANALYSING = "analysing"  # in the hands of the one living daemon
     ANALYSED = "analysed"  # its clips have entries
     SKIPPED = "skipped"  # nobody made an effort in it

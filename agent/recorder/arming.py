@@ -19,7 +19,7 @@ class ArmingPolicy:
     """What arms a recorder."""
 
     assigned: bool = True  # the station's orders; else the timetable alone
-    tail_s: float = 0.0  # how long filming goes on once nobody is on the station
+    tail_s: float = 0.0  # how long filming continues once nobody is on the station
     hours: Timetable | None = None  # None: always
 
 

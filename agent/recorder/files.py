@@ -1,6 +1,6 @@
 """The files of a recorder: hidden while they grow, whole and durable before they get their name.
 
-Order of the steps at the end of a file; after a crash between any two, the next start goes on:
+Order of the steps at the end of a file; after a crash between any two, the next start continues:
 
 1. the file is closed and made durable under its hidden name;
 2. its sidecar gets its place in the capture folder, durably;

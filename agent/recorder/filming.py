@@ -319,7 +319,7 @@ class FilmingLoop:
             self._storage.has_failed(error)
 
     def _store(self, step: Callable[[], None]) -> None:
-        """Do what the disk may refuse: then the file ends, and the ring goes on."""
+        """Do what the disk may refuse: then the file ends, and the ring continues."""
         try:
             step()
         except StorageError as error:

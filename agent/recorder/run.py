@@ -231,7 +231,7 @@ class StationLink:
         """Report and take orders until the process ends.
 
         Args:
-            stop: the wish to end.
+            stop: the request to end.
             woken: a descriptor that becomes readable then.
         """
         while not stop.is_set():

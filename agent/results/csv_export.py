@@ -30,7 +30,7 @@ _BEHIND = re.compile(rf"([;,|\t\r\n\v\f\x1c-\x1e\x85\u2028\u2029])(?={_BLANKS}{_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedTake:
-    """One row: a take, and what came of it."""
+    """One row: a take, and its outcome."""
 
     entry: Entry
     session_id: str | None  # None: not delivered

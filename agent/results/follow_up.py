@@ -223,7 +223,7 @@ def _state(follow_up: FollowUp, result: PollResult, now: Instant) -> FollowUpSta
 def _of_completed(
     follow_up: FollowUp, result: PollResult, policy: FollowUpPolicy, now: Instant
 ) -> dict[str, object]:
-    """Complete it; go on asking where the whole document is still missing."""
+    """Complete it; keep asking where the whole document is still missing."""
     plain: dict[str, object] = {"state": FollowUpState.COMPLETED, "detail": None}
     if result.outcome is PollOutcome.UNCLEAR and follow_up.failures + 1 < _LEAST_POLLS:
         due_at = now.utc_s + policy.wait_s(follow_up.failures + 1)
@@ -520,7 +520,7 @@ def _goes_along(follow_up: FollowUp, now_s: float) -> bool:
     """Tell whether a list that is read for others may serve as the next poll at a session, too.
 
     Where half of its wait is over: hundreds of sessions come to be due together, and one list in a
-    quarter of an hour does for all.  For each by itself a long list would be read all the time.
+    quarter of an hour does for all.  For each separately a long list would be read all the time.
     """
     if follow_up.last_asked_at is None or follow_up.due_at is None:
         return False
@@ -660,11 +660,11 @@ class FollowUpStage:
         return 0.0
 
     def poll_now(self, follow_up: FollowUp, key: ApiKey) -> PollResult:
-        """Ask about one session at once: a person wishes it."""
+        """Ask about one session at once: a person requests it."""
         return self._look_at(follow_up, key)
 
     def close(self) -> None:
-        """Nothing is held: the connections belong to whoever made the client."""
+        """Nothing is held: the connections belong to the creator of the client."""
 
     def _ask_about(self, due: Sequence[FollowUp], key: ApiKey) -> None:
         """Look at the one that is longest due, or at many by one list."""

@@ -51,7 +51,7 @@ from agent.token_bucket import TokenBucket
 
 
 class ResumableFile(AbstractContextManager["ResumableFile"]):
-    """A file on its way into its place; open as long as its block goes on."""
+    """A file on its way into its place; open as long as its block continues."""
 
     def __init__(self, final: Path, *, now: Now) -> None:
         """Go on with what is there.
@@ -97,7 +97,7 @@ class ResumableFile(AbstractContextManager["ResumableFile"]):
         self.have_bytes += len(part)
 
     def rest(self) -> None:
-        """Make durable what is here, and note it, so that the next time goes on from here."""
+        """Make durable what is here, and note it, so that the next time continues from here."""
         self._file.flush()
         with during_io(self.have_bytes):
             os.fsync(self._file.fileno())
@@ -335,7 +335,7 @@ class DownloadPace:
         return _CLIPS_ARE_DUE_S if self._clips_are_due(now_s) else 0.0
 
     def __call__(self, progress: DownloadProgress) -> None:
-        """Look at a download that goes on, and let it wait for its turn.
+        """Check a running download, and let it wait for its turn.
 
         Raises:
             NoRoomError: the disk is too full for the rest.
@@ -377,11 +377,11 @@ class VideoPolicy:
     """What the settings say about analysed videos."""
 
     when: Literal["on_demand", "always", "never"] = "on_demand"
-    keep_days: float = 30.0  # what is older is not fetched by itself
+    keep_days: float = 30.0  # what is older is not fetched automatically
 
 
 class VideoStage:
-    """Fetches the analysed videos that are wished for."""
+    """Fetches the analysed videos that are requested."""
 
     name = StageName.VIDEOS
 

@@ -319,7 +319,7 @@ class SandboxAccount:
 
         Args:
             first_key: the key that is accepted at first.
-            videos: where received videos lie.
+            videos: where received videos are.
             processing_s: until a session's analysed video is there; of a span, each session
                 draws its own.
             faults: what goes wrong, as `faults.parse_fault` reads it.
@@ -333,7 +333,7 @@ class SandboxAccount:
         self.key_form: str | None = None  # the only header form that is accepted; None: both
         self.link_s = 3600.0  # how long a link to a video opens it
         self.link_secret = secrets.token_bytes(16)
-        self.storage_url = ""  # where videos lie: a host of its own
+        self.storage_url = ""  # where videos are: a host of its own
         self.stopping = threading.Event()
         self.rename: Callable[[str], str] = str  # what becomes of the titles of new sessions
         self.athletes: Sequence[SandboxAthlete] = ATHLETES

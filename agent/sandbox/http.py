@@ -415,7 +415,7 @@ class FaultyRequestHandler(RequestHandler):
         return fault
 
     def play_instead(self, fault: PlannedFault) -> bool:
-        """Play a fault that leaves nothing to be done; False where the request must go on."""
+        """Play a fault that leaves nothing to be done; False where the request must continue."""
         made = "made" in fault.options
         if fault.what in _AFTER_ALL or made:
             return False

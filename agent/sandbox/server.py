@@ -158,7 +158,7 @@ def _file(path: Path, start: int) -> Iterator[bytes]:
 
 
 def _nothing(size: int | None) -> Iterator[bytes]:
-    """Yield what begins like a video and goes on with nothing, up to a size or for ever."""
+    """Yield what begins like a video and continues with nothing, up to a size or for ever."""
     yield _HEAD
     left = None if size is None else size - len(_HEAD)
     while left is None or left > 0:

@@ -454,7 +454,7 @@ def why_not_resend(outbox: Outbox, clips: Path, entry: Entry) -> str | None:
 
     Args:
         outbox: where it is on record.
-        clips: where clips lie.
+        clips: where clips are.
         entry: the clip.
     """
     if entry.state not in SENT or entry.session_id is None:
@@ -656,7 +656,7 @@ _UNDO = {
 
 
 def want_video(outbox: Outbox, entry: Entry, *, now_s: float) -> VideoState:
-    """Wish for a clip's analysed video; return what there is of it: `present` if it is here.
+    """Request a clip's analysed video; return what there is of it: `present` if it is here.
 
     Raises:
         RequestError: there is none yet, or the clip is nobody's any more.

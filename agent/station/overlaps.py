@@ -360,7 +360,7 @@ class Nearby:
 class Plan:
     """What is to be made of a take."""
 
-    take: Take  # as it goes into the clip; its bounds may lie beyond its own capture
+    take: Take  # as it goes into the clip; its bounds may be beyond its own capture
     sources: tuple[ClipSource, ...]  # what to cut it from, in order
     replaces: tuple[Entry, ...] = ()  # whose clips are parts of it
     same_as: Entry | None = None  # what shows the same moment: no clip is made
@@ -380,7 +380,7 @@ def alone(take: Take, capture_id: int) -> Plan:
 def apart(plan: Plan, capture_id: int, *, why: str) -> Plan:
     """Return the plan of a take whose recordings cannot be joined.
 
-    A movement that only goes on in the next recording becomes two clips; where both would show
+    A movement that only continues in the next recording becomes two clips; where both would show
     the same moments, a person decides.
     """
     own = next(source for source in plan.sources if source.capture_id == capture_id)

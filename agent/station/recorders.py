@@ -304,7 +304,7 @@ class RecorderStage:
         return True
 
     def _accept(self) -> None:
-        assert self._listener is not None  # asked by whoever calls
+        assert self._listener is not None  # asked by the caller
         with suppress(BlockingIOError):
             while True:
                 accepted, _ = self._listener.accept()

@@ -1,7 +1,7 @@
 """Paused recording: what is recorded meanwhile is deleted, and nothing else.
 
-The camera program goes on; Spotter removes what it writes.  What counts is when a capture was
-filmed, not when it arrived.  Only what surely lies inside a stop, with the whole of it, is removed,
+The camera program continues; Spotter removes what it writes.  What counts is when a capture was
+filmed, not when it arrived.  Only what surely is inside a stop, with the whole of it, is removed,
 and only when the stop can no longer be undone.  Of a capture that was filmed partly before or after
 a stop those parts are looked at, and nobody sees the rest: it goes with the original.  Where the
 time of filming is not certain, the capture is quarantined unseen, and a person decides: a guess

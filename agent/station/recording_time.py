@@ -481,7 +481,7 @@ class _Weighing:
 
     def _vouched(self) -> RecordingTime | None:
         """Return what the camera says, where a person has said how far its clock is off."""
-        assert self._offset_s is not None  # asked by whoever calls
+        assert self._offset_s is not None  # asked by the caller
         found = []
         for claim in self._claims:
             if claim.is_rough:

@@ -271,7 +271,7 @@ def serve_app(
     *,
     stop: StopFlag,
 ) -> None:
-    """Serve an application until the wish to end, or until it fails."""
+    """Serve an application until the request to end, or until it fails."""
     config = uvicorn.Config(
         app,
         http=LimitedConnection,
@@ -311,7 +311,7 @@ async def _serve_on(listener: LimitedListener, server: uvicorn.Server) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, ended by the daemon's wish."""
+    """uvicorn's server, ended by the daemon's request."""
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class PageCertificate:
 
     @property
     def _places(self) -> tuple[Path, Path]:
-        """Where certificate and key lie."""
+        """Where certificate and key are."""
         if self._settings.certificate == "own":
             return self._folder.root / "page-cert.pem", self._folder.root / "page-key.pem"
         assert self._settings.tls_cert and self._settings.tls_key  # checked by the settings

@@ -55,7 +55,7 @@ def cut_clip(
         before_encoding: called where copying is not possible: encoding takes memory.
 
     Raises:
-        VideoError: the capture cannot be read, or nothing of it lies in the interval.
+        VideoError: the capture cannot be read, or nothing of it is in the interval.
     """
     job = CutJob(
         path=path,

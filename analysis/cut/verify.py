@@ -74,7 +74,7 @@ def look_at(path: Path, *, on_progress: Progress, unsmoothed: bool = False) -> P
 
     Args:
         path: the clip.
-        on_progress: told that the work goes on.
+        on_progress: called while the work continues.
         unsmoothed: whether pictures may lack the decoder's filter between blocks, as those do with
             which they are compared.
     """

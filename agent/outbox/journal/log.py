@@ -130,7 +130,7 @@ class ChangeLog:
 
         Args:
             content: what it says.
-            after: the number that the database has reached; a ledger that knows less goes on
+            after: the number that the database has reached; a ledger that knows less continues
                 from there, and shows the gap.
 
         Raises:
@@ -398,7 +398,7 @@ class Journal:
         return seq
 
     def void(self, seq: int) -> None:
-        """Say that a commit failed after all, if the disk lets us; else it is made good later."""
+        """Say that a commit failed after all, if the disk lets us; else it is restored later."""
         with suppress(OSError):
             self.ledger.append({"void": seq}, after=seq)
 

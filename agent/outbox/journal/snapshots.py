@@ -252,9 +252,9 @@ class Sidecars:
         self._places = {"capture": StateFolder(root).captures, "entry": StateFolder(root).clips}
 
     def write(self, kind: str, image: Image, *, seq: int) -> None:
-        """Make a row's sidecar durable, where the row's file lies; take it away where that went.
+        """Make a row's sidecar durable, where the row's file is; take it away where that went.
 
-        A sidecar whose file is missing, though nobody cleared it away, goes on with its row.
+        A sidecar whose file is missing, though nobody cleared it away, continues with its row.
 
         Raises:
             OSError: it is not durable; the old one stays.  (A full disk is no error.)

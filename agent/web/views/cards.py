@@ -172,7 +172,7 @@ class SessionAnalysis:
     more: int  # how many numbers there are besides
     video: VideoState | None  # the analysed one; None: there is none to be had
     video_words: str | None  # how far it is, or why it does not come
-    may_look: bool  # again, by a person's wish
+    may_look: bool  # again, by a person's request
 
     @property
     def is_coming(self) -> bool:
@@ -316,7 +316,7 @@ class ClipCard:
     why_not: str | None  # why it cannot be sent again, in words
     resend: str | None  # how far it is on its way to the right athlete
     deletes: int | None  # the deletion of a wrong session that may be tried again
-    analysis: SessionAnalysis | None  # what came of it after the upload
+    analysis: SessionAnalysis | None  # its outcome after the upload
     candidates: tuple[tuple[str, str], ...] = ()  # keys and names of who come into question
 
 
