@@ -42,11 +42,11 @@ TEXTS: Mapping[str, str] = {
     "head_out_of_frame": "The head is out of the picture: tilt the camera up or move it back.",
     "too_small": "The athlete is too small in the picture: move the camera closer.",
     "hidden": "The athlete is hidden by others or by plates: clear the view or move the camera.",
-    "frame_rate_low": "The frame rate is too low for this activity: set the camera to 30 fps.",
+    "frame_rate_low": "The frame rate is too low for this activity: set it to 30 a second or more.",
     "frames_uneven": "Frames are missing or unevenly spaced: check the camera's disk and load.",
     "times_jump": "The timestamps jump: the recorder lost its clock or its input. Every frame is "
     "used, the jump takes no time.",
-    "frame_rate_assumed": "The recording has no frame rate, 30 fps is assumed: let "
+    "frame_rate_assumed": "The recording has no frame rate, 30 a second is assumed: let "
     "the recorder write MP4 or MKV.",
     "camera_moved": "The camera has been moved since it was set up: put it back, or take a new "
     "reference picture.",
