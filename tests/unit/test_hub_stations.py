@@ -70,9 +70,9 @@ def test_what_ends_one_of_the_hubs_tasks_is_not_hidden() -> None:
     [
         ({}, None),
         ({"version": "0.1.0"}, None),
-        ({"version": "0.2.0"}, "Version 0.1.0, gewünscht 0.2.0"),
+        ({"version": "0.2.0"}, "Version 0.1.0, vorgesehen 0.2.0"),
         ({"hold": True}, "Updates zurückgehalten"),
-        ({"version": "<b>9"}, "gewünscht &lt;b&gt;9"),
+        ({"version": "<b>9"}, "vorgesehen &lt;b&gt;9"),
     ],
 )
 def test_the_page_shows_which_version_is_wanted_where_another_runs(
