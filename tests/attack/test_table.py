@@ -84,7 +84,7 @@ PROOFS: dict[str, tuple[tuple[str, str], ...]] = {
         (_ACCESS, "test_who_was_ended_comes_in_no_longer"),
         (_ACCESS, "test_a_change_wants_the_csrf_token_of_this_very_device"),
     ),
-    "who sets the station up": (
+    "a person who sets up the station": (
         (
             _ACCESS,
             "test_who_sets_up_sees_the_set_up_and_the_camera_alone_and_for_half_an_hour",
