@@ -39,7 +39,7 @@ class Decoded:
 
 
 def decode_keys(reading: VideoReading, numbers: Collection[int]) -> Iterator[Decoded]:
-    """Yield single keyframes, each decoded separately.
+    """Yield single keyframes, each decoded separately, and large ones unsmoothed.
 
     Args:
         reading: an open video, not yet read from.
