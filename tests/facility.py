@@ -157,8 +157,16 @@ class Hub(AbstractContextManager["Hub"]):
         until(self._stores)
 
     def connection(self) -> Ear:
-        """Return an open connection with all rights."""
-        return opened(hub_access(self.listen, self.folder, self.folder.key()))
+        """Return an open connection with all rights, once the broker, if it restarts, has."""
+        access, connections = hub_access(self.listen, self.folder, self.folder.key()), list[Ear]()
+
+        def is_open() -> bool:
+            with suppress(NotifyError):
+                connections.append(opened(access))
+            return bool(connections)
+
+        until(is_open)
+        return connections[0]
 
     def state_of(self, station: str) -> dict[str, object] | None:
         """Return the state that a station told last; None where it told none."""
