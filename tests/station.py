@@ -211,11 +211,21 @@ def until_filmed(seconds: float, *, since_s: float) -> None:
 
 def child_of(daemon: int) -> int | None:
     """The analysis process of a daemon, once it has the pose model loaded."""
-    for children in Path(f"/proc/{daemon}/task").glob("*/children"):
+    pipes = {_opened(path) for path in Path(f"/proc/{daemon}/fd").iterdir()} - {None}
+    for path in Path("/proc").glob("[0-9]*/fd/0"):
+        pid = int(path.parts[2])
         with contextlib.suppress(OSError):  # it may have ended meanwhile
-            for pid in children.read_text().split():
-                if "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
-                    return int(pid)
+            is_of_daemon = pid != daemon and _opened(path) in pipes
+            if is_of_daemon and "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
+                return pid
+    return None
+
+
+def _opened(descriptor: Path) -> str | None:
+    """Return the pipe that is open under a descriptor."""
+    with contextlib.suppress(OSError):
+        opened = str(descriptor.readlink())
+        return opened if opened.startswith("pipe:") else None
     return None
 
 

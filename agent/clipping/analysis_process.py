@@ -190,20 +190,25 @@ class AnalysisProcess:
 _FATAL = frozenset({AnalysisFault.CRASHED, AnalysisFault.STALLED, AnalysisFault.MEMORY})
 
 
+def start_child() -> subprocess.Popen[bytes]:
+    """Start an analysis process, with pipes for its requests, its answers and its log."""
+    return subprocess.Popen(
+        # Isolated, and in a folder of root's: nothing that the group writes is imported.
+        [sys.executable, "-I", "-u", "-m", "analysis.worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=_environment(),
+        cwd="/",
+        start_new_session=True,
+    )
+
+
 class _Running:
     """One living child process and its pipes."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            # Isolated, and in a folder of root's: nothing that the group writes is imported.
-            [sys.executable, "-I", "-u", "-m", "analysis.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=_environment(),
-            cwd="/",
-            start_new_session=True,
-        )
+        self._process = start_child()
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, self._process.pid, _NICE)
         assert (

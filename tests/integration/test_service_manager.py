@@ -79,7 +79,8 @@ def test_an_analysis_that_goes_on_is_fed_however_long_it_takes(
     station = Station(tmp_path, sandbox.base_url, {"analysis": analysis})
     film_run(station.capture / "long.mp4", seconds=20)
     with service_manager(tmp_path) as (environment, heard):
-        with station.running({**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}):
+        bound = {**environment, **_WATCHDOG, BOUND_VARIABLE: "1"}
+        with station.running(bound, under=["env"]):  # whose analysis starts at once, too
             until(lambda: 'event="capture analysed"' in station.log.read_text())
         assert heard.longest_gap_s("WATCHDOG=1", until_s=heard.times("STOPPING=1")[0]) < 6
     # On a busy machine a short step of another stage may take longer than its second.
