@@ -1,7 +1,8 @@
 """From pictures to landmarks, by MediaPipe's pose model.
 
-MediaPipe prints to standard output, wants strictly increasing timestamps, and reads arrays as
-if they were contiguous; all of that stays in here.
+MediaPipe prints to standard output, wants strictly increasing timestamps, reads arrays as if they
+were contiguous, and smooths visibility over all pictures that it ever saw; all of that stays in
+here.
 """
 
 import io
@@ -24,6 +25,8 @@ MODEL_NAME = "pose_landmarker_lite.task"
 _APART_MS = 1000  # between two videos
 _STEP_MS = 100
 _BLACK: Image = np.zeros((64, 64, 3), dtype=np.uint8)  # nobody is in it
+_NEW_SHARE = 0.1  # of a look in its smoothed visibility
+_DECIMALS = 5  # MediaPipe's single precision gives no more back
 _ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 # Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
 # 100 MB of the disk, for they are not installed at all (pyproject.toml).
@@ -52,6 +55,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self._began_ms = 0  # of this video, on the model's own clock
         self._last_ms = -1
         self._follows = False  # a body, so that it would be sought near its last place
+        self._smoothed = _Smoothed()
         self.looks = 0  # pictures that the model has seen
         self._landmarker = vision.PoseLandmarker.create_from_options(
             vision.PoseLandmarkerOptions(
@@ -73,6 +77,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         if self._follows:
             self.find(_BLACK, time_s=0.0)
             self._began_ms = self._last_ms + _APART_MS
+        self._smoothed.begin()
 
     def find(
         self, image: Image, *, time_s: float | None = None
@@ -101,7 +106,8 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         height, width = image.shape[:2]
         marks = found.pose_landmarks[0]
         points = np.array([(mark.x * width, mark.y * height) for mark in marks], dtype=np.float64)
-        visibility = np.array([mark.visibility for mark in marks], dtype=np.float64)
+        told = np.array([mark.visibility for mark in marks], dtype=np.float64)
+        visibility = self._smoothed.next(told)
         assert points.shape == (COUNT, 2)  # the model's own count
         if _stands_on_its_head(points):
             self._let_go()
@@ -124,6 +130,30 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
 
     def __exit__(self, *_ended: object) -> None:
         self.close()
+
+
+class _Smoothed:
+    """The visibility of landmarks, smoothed over one video.
+
+    MediaPipe's low-pass filter (`visibility_smoothing` of its pose graphs, alpha 0.1) is never
+    reset: what it says of a video depends on the ones before, for a dozen looks and more.
+    """
+
+    def __init__(self) -> None:
+        self._told: FloatArray | None = None
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin with another video."""
+        self._own: FloatArray | None = None
+
+    def next(self, told: FloatArray) -> FloatArray:
+        """Return the smoothed visibility, (33,), of a look, for what MediaPipe says of it."""
+        last, self._told = self._told, told
+        seen = told if last is None else (told - (1 - _NEW_SHARE) * last) / _NEW_SHARE
+        seen = np.clip(np.round(seen, _DECIMALS), 0.0, 1.0)
+        self._own = seen if self._own is None else self._own + _NEW_SHARE * (seen - self._own)
+        return self._own
 
 
 def _stands_on_its_head(points: FloatArray) -> bool:

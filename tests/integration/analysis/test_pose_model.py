@@ -1,4 +1,4 @@
-"""What the pose model is spared: the mask that nobody reads, and forgetting nobody."""
+"""What the pose model is spared, and that it sees a video the same whatever it saw before."""
 
 import zipfile
 from collections.abc import Iterator
@@ -85,3 +85,26 @@ def test_only_a_body_that_is_followed_costs_a_look_to_forget(
     assert finder.find(nobody, time_s=0.0) is None
     finder.forget()
     assert finder.looks == 3
+
+
+def test_a_video_is_seen_the_same_whichever_came_before(running: list[Image]) -> None:
+    """MediaPipe's smoothing of visibility is never reset: half of this body is hidden before."""
+    hidden = [image.copy() for image in running]
+    for image in hidden:
+        image[image.shape[0] // 2 :] = 0
+
+    def looks(finder: PoseFinder, images: list[Image]) -> list[tuple[FloatArray, FloatArray]]:
+        finder.begin()
+        seen = [finder.find(image, time_s=number / 10) for number, image in enumerate(images)]
+        return [found for found in seen if found is not None]
+
+    with PoseFinder() as finder:
+        first = looks(finder, running)
+        others = looks(finder, hidden)
+        again = looks(finder, running)
+
+    assert len(first) == len(again) == len(running) and others
+    for (points, visibility), (points_again, visibility_again) in zip(first, again, strict=True):
+        assert np.array_equal(points, points_again)
+        assert np.abs(visibility - visibility_again).max() < 1e-4
+    assert np.abs(others[-1][1] - again[0][1]).max() > 0.3  # what would have been left of them
