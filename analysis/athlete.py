@@ -50,6 +50,11 @@ class TrackCandidate:
         return total
 
     @property
+    def effort_s(self) -> float:
+        """How long his efforts last."""
+        return sum(effort.seconds for effort in self.efforts)
+
+    @property
     def size_px(self) -> float:
         """How large he is: his usual torso."""
         found = self.motion.is_found

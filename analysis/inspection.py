@@ -58,6 +58,7 @@ from analysis.tracking import (
     TrackingOptions,
     follow_body,
     look_for_others,
+    lost_bodies,
     moments_within,
     restless_beside,
     take_glimpses,
@@ -159,6 +160,7 @@ def _reference(path: str | None, pictures: Sequence[tuple[float, Grey]]) -> Grey
     )
 
 
+_FOUND_S = 2.5  # in which the model finds a body that moves fast or is bent
 _FURTHER = 4  # times to look further, where an effort continues beyond what was looked at
 
 
@@ -299,6 +301,13 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         readings.append(replace(follower, stretches=further).follow(track, crop))
         follower = replace(follower, stretches=merged([*follower.stretches, *further], rest_s=0.1))
         candidate = follower.candidate(track)
+    for lost in lost_bodies(track.poses(), follower.moves(track)):
+        again = Track()
+        readings.append(follower.from_before(lost.during).follow(again, lost.place))
+        kept = track.replaced(lost.during, again)
+        better = follower.candidate(kept)
+        if _is_more(better, candidate):
+            track, candidate = kept, better
     for elsewhere, without in _elsewhere(candidate, track, follower):
         second = Track()
         readings.append(follower.follow(second, elsewhere, without=without))
@@ -315,6 +324,11 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         looks=finder.looks,
         damaged_at_s=sorted({at_s for reading in readings for at_s in reading.damaged_at_s}),
     )
+
+
+def _is_more(one: TrackCandidate, other: TrackCandidate) -> bool:
+    """Tell whether a track shows more effort than another, and none that is less sure."""
+    return one.evidence >= other.evidence and one.effort_s > other.effort_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +358,11 @@ class _BodyFollower:
             options=TrackingOptions.for_activity(self.options.activity),
             on_progress=self.on_progress,
         )
+
+    def from_before(self, during: Interval) -> "_BodyFollower":
+        """Return one that begins early enough to find who is followed on in a stretch."""
+        begun = during.padded(_FOUND_S, 0.0, within=self.packets.span)
+        return replace(self, stretches=[begun])
 
     def moves(self, track: Track) -> list[tuple[float, Moved]]:
         """Return when and where the upright picture moved."""

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from analysis.landmarks import COUNT, FloatArray, Poses, torso_px
+from analysis.landmarks import COUNT, HIPS, FloatArray, Poses, torso_px
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
 from analysis.primitives import Crop, Image, Interval
@@ -38,6 +38,10 @@ _NEAR_S = 0.6  # a look tells where the body is for so long
 _LEAST_SHARE = 0.01  # of the blocks: a second body far away is no smaller
 _OFTEN = 6  # moments at which a block must have moved
 _WIDENED = 0.12  # of the frame, around what moves
+_ELSEWHERE = 1.2  # torsos from one look to the next: that is another body
+_HIDDEN_S = 2.0  # between these looks: longer, and the first body may have left
+_BEFORE_S = 5.0  # in which the lost body shows its place
+_LEAST_LOOKS, _LEAST_S = 5, 1.0  # at the lost body before, and at the other one
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,67 @@ def restless_beside(moves: Sequence[tuple[float, Moved]], there: BodyBoxes) -> C
     ).widened(_WIDENED)
 
 
+@dataclass(frozen=True, slots=True)
+class LostBody:
+    """A body that moved on after the model had turned to another one."""
+
+    during: Interval
+    place: Crop
+
+
+def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[LostBody]:
+    """Return where the model turned to somebody else while the one before still moved.
+
+    A body that is hidden for a moment, as behind a rack, loses the model to whoever else is in the
+    picture, and it stays with him.  The place of the one before is then where most moves.
+
+    Args:
+        poses: of the body that was followed.
+        moves: moments at which something moved, and where.
+    """
+    there, found = BodyBoxes.of(poses, margin=_CLOSE), poses.is_found
+    times_s, torsos = there.times_s, poses.torso_px()[found]
+    steps = np.linalg.norm(np.diff(poses.middle_px(HIPS)[found], axis=0), axis=1)
+    is_far = steps > _ELSEWHERE * np.maximum(torsos[1:], torsos[:-1])
+    turns = np.flatnonzero(is_far & (np.diff(times_s) < _HIDDEN_S))
+    edges = [-1, *turns, len(times_s) - 1]  # the last looks at each body
+    lost: list[LostBody] = []
+    for since, turn, until in zip(edges, edges[1:-1], edges[2:], strict=False):
+        during = Interval(start_s=float(times_s[turn]), end_s=float(times_s[until]))
+        own = there.boxes[since + 1 : turn + 1][
+            times_s[since + 1 : turn + 1] > during.start_s - _BEFORE_S
+        ]
+        if len(own) < _LEAST_LOOKS or during.seconds < _LEAST_S:
+            continue
+        (left, top), (right, bottom) = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
+        if _moves_most(np.array([left, top, right, bottom]), there, during, moves):
+            place = Crop(left=left, top=top, right=right, bottom=bottom)
+            lost.append(LostBody(during, place.widened(_CLOSE)))
+    return lost
+
+
+def _moves_most(
+    place: FloatArray,
+    there: BodyBoxes,
+    during: Interval,
+    moves: Sequence[tuple[float, Moved]],
+) -> bool:
+    """Tell whether more moves in a place than where the body is meanwhile."""
+    left, followed, moments = 0, 0, 0
+    for time_s, moved in moves:
+        box = there.at(time_s) if during.start_s < time_s <= during.end_s else None
+        if box is None:
+            continue
+        is_of_body = np.zeros_like(moved)
+        is_of_body[_within(box, moved.shape)] = True
+        is_left = np.zeros_like(moved)
+        is_left[_within(place, moved.shape)] = True
+        beside = int((moved & is_left & ~is_of_body).sum())
+        followed += int((moved & is_of_body).sum())
+        left, moments = left + beside, moments + (beside > 0)
+    return moments >= _OFTEN and left > followed
+
+
 def _busiest(often: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the blocks, (N, 2), of the place where most moves; a gap of one block is none."""
     moved = (often >= _OFTEN).astype(np.uint8)
@@ -165,6 +230,17 @@ class Track:
         self.points.append(points)
         self.visibility.append(visibility)
         self.size_px = size_px
+
+    def replaced(self, during: Interval, other: Self) -> Self:
+        """Return the track with what another one saw in a stretch."""
+        looks = [
+            look
+            for track, is_inside in ((self, False), (other, True))
+            for look in zip(track.times_s, track.points, track.visibility, strict=True)
+            if (during.start_s < look[0] <= during.end_s) is is_inside
+        ]
+        times_s, points, visibility = (list(part) for part in zip(*looks, strict=True))
+        return replace(self, times_s=times_s, points=points, visibility=visibility)
 
     def poses(self) -> Poses:
         """Return all looks in order of time, one a moment."""
