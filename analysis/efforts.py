@@ -102,13 +102,21 @@ class EffortSignals:
         return self.low | self.raised | self.flying | self.hopping | self.running | self.busy
 
 
-def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None) -> EffortSignals:
+def signs_of(
+    motion: Motion,
+    *,
+    count_busy: bool,
+    within: Interval | None = None,
+    is_run_expected: bool = False,
+) -> EffortSignals:
     """Return the signs of effort of one body.
 
     Args:
         motion: its curves.
         count_busy: whether going on moving for long is an effort.
         within: the capture; one that is shorter than that is filled by less.
+        is_run_expected: whether legs that stay as fast as in a run are still in it, even where
+            they are too small or too far hidden to show that they take turns.
     """
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
@@ -125,7 +133,7 @@ def signs_of(motion: Motion, *, count_busy: bool, within: Interval | None = None
         going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
-    running = lasting(_running(motion, within) & found, 4)
+    running = lasting(_running(motion, within, is_expected=is_run_expected) & found, 4)
     hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
@@ -315,7 +323,7 @@ def walking_of(motion: Motion) -> Mask:
     return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
 
 
-def _running(motion: Motion, within: Interval | None) -> Mask:
+def _running(motion: Motion, within: Interval | None, *, is_expected: bool) -> Mask:
     """Return whether the legs run, (T,)."""
     going = np.abs(np.nan_to_num(motion.going))
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
@@ -326,7 +334,7 @@ def _running(motion: Motion, within: Interval | None) -> Mask:
     )
     on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
     running: Mask = on_the_spot | (moved > _RUN_GOING) | (going > _RUN_GOING)
-    running = _going_on(running & motion.is_found, legs, motion)
+    running = _going_on(running & motion.is_found, legs, motion, is_expected=is_expected)
     if within is None:
         return running
     # Of a run that the capture cuts off too little is there to see whether the knees go in turn:
@@ -336,7 +344,7 @@ def _running(motion: Motion, within: Interval | None) -> Mask:
     return running | _at_ends(swings, motion.times_s, within)
 
 
-def _going_on(running: Mask, legs: FloatArray, motion: Motion) -> Mask:
+def _going_on(running: Mask, legs: FloatArray, motion: Motion, *, is_expected: bool) -> Mask:
     """Return a run with what comes before and after it in which the legs are as fast, (T,).
 
     A camera that follows a runner is now behind him and now ahead: then he seems to walk.
@@ -345,7 +353,7 @@ def _going_on(running: Mask, legs: FloatArray, motion: Motion) -> Mask:
     longer = running.copy()
     for first, last in runs(lasting(running, round(_RUN_S * GRID_FPS))):
         fast = legs > _AS_FAST * float(np.median(legs[first : last + 1]))
-        same = (fast & in_turn & (motion.visit == motion.visit[first])) | running
+        same = (fast & (in_turn | is_expected) & (motion.visit == motion.visit[first])) | running
         longer |= around(same, _only(first, last, len(same)))
     return longer
 

@@ -372,7 +372,12 @@ class _BodyFollower:
 
     def candidate(self, track: Track) -> TrackCandidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
-        signs = signs_of(motion, count_busy=self.options.activity is None, within=self.packets.span)
+        signs = signs_of(
+            motion,
+            count_busy=self.options.activity is None,
+            within=self.packets.span,
+            is_run_expected=self.options.activity == "running",
+        )
         efforts = efforts_of(
             motion,
             signs,
