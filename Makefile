@@ -50,8 +50,8 @@ check: setup ## Lint, types, dead code
 	@$(BIN)/mypy
 	@$(BIN)/vulture
 
-accuracy: setup ## Measure how well takes are found: drawn recordings, and FOOTAGE=DIR with labels, GRAIN=N times more
-	@$(BIN)/python -m tests.accuracy $(if $(FOOTAGE),--footage "$(FOOTAGE)") $(if $(GRAIN),--grain $(GRAIN))
+accuracy: setup ## Measure how well takes are found: drawn recordings, and FOOTAGE=DIR with labels, GRAIN=N times more, VARIANTS=yes
+	@$(BIN)/python -m tests.accuracy $(if $(FOOTAGE),--footage "$(FOOTAGE)") $(if $(GRAIN),--grain $(GRAIN)) $(if $(VARIANTS),--variants)
 
 bench: setup ## Print the measured ratios that the README quotes
 	@$(BIN)/python -m tests.bench

@@ -24,6 +24,7 @@ from tests.accuracy.contact_sheets import moments, sheet, thumbnails
 from tests.accuracy.footage import Agreement, Label, agreement, labels_in, table
 from tests.accuracy.measure import Score, cache_folder, filmed, measure
 from tests.accuracy.remembered import content_of, remembered, remembering
+from tests.accuracy.variants import write_variants
 
 _GRAIN = 2.0  # grey levels: nobody sees it
 
@@ -43,12 +44,22 @@ def main() -> int:
         help="analyse the footage N more times, each with other grain in what the model sees: "
         "how well results hold that a single run shows",
     )
+    parser.add_argument(
+        "--variants",
+        action="store_true",
+        help="analyse the footage once more mirrored, brighter, smaller, faster and so on",
+    )
     chosen = parser.parse_args()
+    if chosen.variants and chosen.footage is None:
+        parser.error("--variants needs --footage FOLDER")
     if chosen.grain < 0 or (chosen.grain and chosen.footage is None):
         parser.error("--grain needs --footage FOLDER, and a number that is not negative")
     with PoseFinder() as finder:
         if chosen.footage is not None:
-            measure_footage(chosen.footage, cache_folder(), finder, grains=chosen.grain)
+            kept_in = cache_folder()
+            measure_footage(chosen.footage, kept_in, finder, grains=chosen.grain)
+            if chosen.variants:
+                measure_footage(write_variants(chosen.footage, kept_in), kept_in, finder)
         return measure_drawn(chosen.drawn, finder) if chosen.drawn else 0
 
 

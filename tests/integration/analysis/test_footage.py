@@ -12,8 +12,10 @@ from analysis.inspection import inspect_video
 from analysis.landmarks import FloatArray, Poses
 from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
+from analysis.video import open_video
 from tests.accuracy.__main__ import grained, measure_footage
 from tests.accuracy.footage import NOBODY, labels_in, table, wilson
+from tests.accuracy.variants import write_variants
 
 LABELS = """\
 file\tduration_s\tactivity\tpeople\tefforts\touter\treps\tshows
@@ -101,6 +103,34 @@ def test_what_contradicts_the_label_is_counted(
     assert jump.missed == ["goes_on"] and "too_few_pixels" in jump.wrong
     assert (still.inside, still.counted, still.is_named) == (0, None, False)
     assert "missed 0.10-0.90" in jump.notes
+
+
+def test_variants_are_shown_otherwise_and_labelled_with_their_own_times(
+    folder: Path, tmp_path: Path
+) -> None:
+    folder.joinpath("labels.tsv").write_text("\n".join(LABELS.splitlines()[:2]) + "\n")
+
+    variants = write_variants(folder, tmp_path, names=["mirrored", "slow"])
+
+    mirrored, slow = labels_in(variants)
+    assert (mirrored.efforts[0].start_s, mirrored.efforts[0].end_s) == (1.5, 3.4)
+    assert slow.efforts[0].start_s == pytest.approx(1.15 * 1.5, abs=0.01)
+    assert slow.outer[0].end_s == pytest.approx(1.15 * 3.6, abs=0.01)
+    assert (slow.reps, slow.activity) == (1, "jumping")
+    whole, turned, longer = map(first_and_length, (folder / "jump.mp4", mirrored.path, slow.path))
+    assert np.abs(whole[0] - turned[0][:, ::-1]).mean() < 3 < np.abs(whole[0] - turned[0]).mean()
+    assert longer[1] == pytest.approx(1.15 * whole[1], abs=0.1)
+    written_ns = slow.path.stat().st_mtime_ns
+    write_variants(folder, tmp_path, names=["mirrored", "slow"])
+    assert slow.path.stat().st_mtime_ns == written_ns  # not a second time
+
+
+def first_and_length(video: Path) -> tuple[FloatArray, float]:
+    """Return the first picture and how long a video is."""
+    with open_video(video) as reading:
+        frames = list(reading.decode())
+        first = reading.upright(frames[0][1], longest_px=320).astype(float)
+    return first, frames[-1][0] - frames[0][0]
 
 
 def test_a_folder_without_labels_says_so(tmp_path: Path) -> None:
