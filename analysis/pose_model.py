@@ -18,7 +18,7 @@ from types import ModuleType
 
 import numpy as np
 
-from analysis.landmarks import COUNT, HIPS, SHOULDERS, FloatArray, torso_px
+from analysis.landmarks import ANKLES, COUNT, HIPS, SHOULDERS, FloatArray, torso_px
 from analysis.primitives import Image
 
 MODEL_NAME = "pose_landmarker_lite.task"
@@ -27,6 +27,7 @@ _STEP_MS = 100
 _BLACK: Image = np.zeros((64, 64, 3), dtype=np.uint8)  # nobody is in it
 _NEW_SHARE = 0.1  # of a look in its smoothed visibility
 _DECIMALS = 5  # MediaPipe's single precision gives no more back
+_LEGS_UP = 0.5  # the same that the feet are above the hips
 _ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 # Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
 # 100 MB of the disk, for they are not installed at all (pyproject.toml).
@@ -109,7 +110,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         told = np.array([mark.visibility for mark in marks], dtype=np.float64)
         visibility = self._smoothed.next(told)
         assert points.shape == (COUNT, 2)  # the model's own count
-        if _stands_on_its_head(points):
+        if _is_upside_down(points):
             self._let_go()
         return points, visibility
 
@@ -156,10 +157,13 @@ class _Smoothed:
         return self._own
 
 
-def _stands_on_its_head(points: FloatArray) -> bool:
-    """Tell whether a body's hips are above its shoulders."""
-    hips_y, shoulders_y = (points[list(pair), 1].mean() for pair in (HIPS, SHOULDERS))
-    return float(shoulders_y - hips_y) > _ON_ITS_HEAD * float(torso_px(points))
+def _is_upside_down(points: FloatArray) -> bool:
+    """Tell whether a body's hips are above its shoulders, or its feet above its hips."""
+    feet_y, hips_y, shoulders_y = (
+        points[list(part), 1].mean() for part in (ANKLES, HIPS, SHOULDERS)
+    )
+    torso = float(torso_px(points))
+    return bool(shoulders_y - hips_y > _ON_ITS_HEAD * torso or hips_y - feet_y > _LEGS_UP * torso)
 
 
 _LANDMARKS = "pose_landmarks_detector.tflite"

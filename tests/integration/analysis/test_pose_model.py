@@ -4,12 +4,13 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from agent.synthetic import Segment, Storyboard, draw_frame
 from analysis import pose_model
-from analysis.landmarks import HIPS, SHOULDERS, FloatArray
+from analysis.landmarks import ANKLES, HIPS, SHOULDERS, FloatArray
 from analysis.pose_model import PoseFinder, shipped_model, without_mask
 from analysis.primitives import Image
 
@@ -54,19 +55,23 @@ def test_a_model_of_another_make_is_left_as_it_is(tmp_path: Path) -> None:
     assert without_mask(without_mask(task)) == without_mask(task)
 
 
-def test_who_seemed_to_stand_on_the_head_is_found_upright_in_the_next_look(
-    running: list[Image], finder: PoseFinder
+@pytest.mark.parametrize("degrees", [180, 115])
+def test_who_seemed_to_be_upside_down_is_found_upright_in_the_next_look(
+    degrees: int, running: list[Image], finder: PoseFinder
 ) -> None:
     """The model looks for a body as it lay in the look before, whatever the picture shows."""
-    turned = np.ascontiguousarray(running[0][::-1, ::-1])
+    high, wide = running[0].shape[:2]
+    about = cv2.getRotationMatrix2D((wide / 2, high / 2), degrees, 1.0)
+    turned = cv2.warpAffine(running[0], about, (wide, high), borderMode=cv2.BORDER_REPLICATE)
     finder.begin()
 
-    first = finder.find(turned, time_s=0.0)
+    first = finder.find(turned.astype(np.uint8), time_s=0.0)
     second = finder.find(np.ascontiguousarray(running[0]), time_s=0.1)
 
     assert first is not None and second is not None
-    assert is_upright(first[0]) is False
+    assert first[0][list(ANKLES), 1].mean() < first[0][list(HIPS), 1].mean()  # its feet are up
     assert is_upright(second[0]) is True
+    assert second[0][list(ANKLES), 1].mean() > second[0][list(HIPS), 1].mean()
 
 
 def is_upright(points: FloatArray) -> bool:
