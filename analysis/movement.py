@@ -357,6 +357,8 @@ def between_lifts(motion: Motion, active: Interval) -> list[float]:
         return []
     low, high = np.percentile(hands, [3, 97])
     far = low + _FAR * (high - low)
+    # A bar is put down by somebody who stands; hidden hands seem to hang at the bottom of a squat.
+    stands = np.percentile(hips, [5, 95]).mean()
     speed = np.convolve(
         np.nan_to_num(motion.posture_speed[inside]), np.ones(_QUIET) / _QUIET, mode="same"
     )
@@ -364,7 +366,7 @@ def between_lifts(motion: Motion, active: Interval) -> list[float]:
     begins, top = 0, None
     for up in runs(hands > far):
         down = _hanging(hands, top, up[0]) if top is not None else np.zeros(0, dtype=np.int64)
-        if len(down):
+        if len(down) and hips[down].max() > stands:
             division = int(down[int(np.argmin(speed[down]))])
             if _dips(hips[begins:division]) and _dips(hips[division:]):
                 moments.append(float(at_s[division]))

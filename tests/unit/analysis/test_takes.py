@@ -98,11 +98,17 @@ BAR_HIDES_HANDS = [  # at the bottom of a squat the arms behind the bar seem to 
     (0.5, Posture(hips_down=0.8, hands_up=-0.9)),
     (1.0, Posture(hands_up=-0.1)),
 ]
+BAR_HIDES_HANDS_LONG = [
+    (1.0, BAR_HIDES_HANDS[0][1]),
+    (1.5, BAR_HIDES_HANDS[0][1]),
+    BAR_HIDES_HANDS[2],
+]
 RAISE = [(0.8, Posture(hands_up=0.8)), (0.8, Posture())]
 
 
 @pytest.mark.parametrize(
-    ("what", "divisions"), [(LIFT, 2), (SQUAT, 0), (BAR_HIDES_HANDS, 0), (RAISE, 0)]
+    ("what", "divisions"),
+    [(LIFT, 2), (SQUAT, 0), (BAR_HIDES_HANDS, 0), (BAR_HIDES_HANDS_LONG, 0), (RAISE, 0)],
 )
 def test_only_lifts_from_hanging_hands_are_divided(
     what: list[tuple[float, Posture]], divisions: int
