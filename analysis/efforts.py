@@ -55,6 +55,7 @@ _NOT_TOGETHER = 0.2  # the same where the capture cuts the run off before a stri
 _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the camera
 _AS_FAST = 0.6  # of the legs' usual speed in a run: who walks off is slower
+_SLOWER_S = 1.5  # legs that seem slower for a moment still run, where a run is expected
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _BUSY_S = 8.0
 _BUSY_SHARE = 0.8  # of a capture that is shorter
@@ -351,9 +352,13 @@ def _going_on(running: Mask, legs: FloatArray, motion: Motion, *, is_expected: b
     """
     in_turn = np.nan_to_num(motion.knees_together, nan=1.0) < _STILL_IN_TURN
     longer = running.copy()
-    for first, last in runs(lasting(running, round(_RUN_S * GRID_FPS))):
+    bridging = round(_SLOWER_S * GRID_FPS) if is_expected else 1
+    for first, last in runs(unbroken(running, round(_RUN_S * GRID_FPS), bridging=bridging)):
         fast = legs > _AS_FAST * float(np.median(legs[first : last + 1]))
-        same = (fast & (in_turn | is_expected) & (motion.visit == motion.visit[first])) | running
+        fast = ~lasting(~fast, bridging)
+        same = (
+            fast & (in_turn | is_expected) & np.isin(motion.visit, motion.visit[first : last + 1])
+        ) | running
         longer |= around(same, _only(first, last, len(same)))
     return longer
 

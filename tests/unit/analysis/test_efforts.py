@@ -467,3 +467,19 @@ def test_a_run_that_is_expected_lasts_while_the_legs_are_as_fast() -> None:
 
     assert expected[5:-5].all()
     assert any_run[5:55].all() and not any_run[-15:].any()
+
+
+def test_a_run_that_is_expected_is_one_though_the_camera_follows_it_by_fits_and_starts() -> None:
+    """The runner stays where he is in the picture now and then, and never for long."""
+    steps = stride(9.0)
+    paces = [0.0 if number // 6 % 2 else 0.45 for number in range(len(steps))]
+    followed = poses(
+        *((s, replace(p, across=1 + x)) for (s, p), x in zip(steps, np.cumsum(paces), strict=True))
+    )
+    motion = motion_of(followed)
+
+    expected = signs_of(motion, count_busy=False, is_run_expected=True).running
+    any_run = signs_of(motion, count_busy=False).running
+
+    assert expected[8:-8].all()
+    assert any_run.mean() < 0.5
