@@ -30,7 +30,7 @@ import numpy as np
 
 from analysis.landmarks import ANKLES, HIPS, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
-from analysis.primitives import Interval, Mask, around, lasting, merged, runs, unbroken
+from analysis.primitives import Interval, Mask, around, bridged, lasting, merged, runs, unbroken
 from analysis.swings import Swing, Swings, swings_of
 
 _FLYING = 0.18  # torsos, hips and feet
@@ -353,9 +353,9 @@ def _going_on(running: Mask, legs: FloatArray, motion: Motion, *, is_expected: b
     in_turn = np.nan_to_num(motion.knees_together, nan=1.0) < _STILL_IN_TURN
     longer = running.copy()
     bridging = round(_SLOWER_S * GRID_FPS) if is_expected else 1
-    for first, last in runs(unbroken(running, round(_RUN_S * GRID_FPS), bridging=bridging)):
-        fast = legs > _AS_FAST * float(np.median(legs[first : last + 1]))
-        fast = ~lasting(~fast, bridging)
+    for first, last in runs(lasting(bridged(running, bridging), round(_RUN_S * GRID_FPS))):
+        usual = float(np.median(legs[first : last + 1]))
+        fast = bridged(legs > _AS_FAST * usual, bridging)
         same = (
             fast & (in_turn | is_expected) & np.isin(motion.visit, motion.visit[first : last + 1])
         ) | running

@@ -111,6 +111,15 @@ def unbroken(mask: Mask, samples: int, *, bridging: int) -> Mask:
     return lasting(~lasting(~mask, bridging), samples)
 
 
+def bridged(mask: Mask, samples: int) -> Mask:
+    """Return the mask with the breaks in it that are shorter than that; its ends stay."""
+    filled = ~lasting(~mask, samples)
+    known = np.flatnonzero(mask)
+    first, last = (known[0], known[-1]) if len(known) else (len(mask), -1)
+    filled[:first] = filled[last + 1 :] = False
+    return filled
+
+
 def wide(mask: Mask, reach: int) -> Mask:
     """Return the mask widened by `reach` samples on each side."""
     kernel = np.ones(2 * reach + 1)
