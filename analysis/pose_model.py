@@ -28,6 +28,7 @@ _BLACK: Image = np.zeros((64, 64, 3), dtype=np.uint8)  # nobody is in it
 _NEW_SHARE = 0.1  # of a look in its smoothed visibility
 _DECIMALS = 5  # MediaPipe's single precision gives no more back
 _LEGS_UP = 0.5  # the same that the feet are above the hips
+_LEGS_UP_LOOKS = 3  # in a row: who jumps pulls them up for a moment
 _ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 # Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
 # 100 MB of the disk, for they are not installed at all (pyproject.toml).
@@ -56,6 +57,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self._began_ms = 0  # of this video, on the model's own clock
         self._last_ms = -1
         self._follows = False  # a body, so that it would be sought near its last place
+        self._legs_up = 0  # looks in a row
         self._smoothed = _Smoothed()
         self.looks = 0  # pictures that the model has seen
         self._landmarker = vision.PoseLandmarker.create_from_options(
@@ -78,6 +80,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         if self._follows:
             self.find(_BLACK, time_s=0.0)
             self._began_ms = self._last_ms + _APART_MS
+        self._legs_up = 0
         self._smoothed.begin()
 
     def find(
@@ -110,7 +113,8 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         told = np.array([mark.visibility for mark in marks], dtype=np.float64)
         visibility = self._smoothed.next(told)
         assert points.shape == (COUNT, 2)  # the model's own count
-        if _is_upside_down(points):
+        self._legs_up = self._legs_up + 1 if _has_legs_up(points) else 0
+        if _stands_on_its_head(points) or self._legs_up >= _LEGS_UP_LOOKS:
             self._let_go()
         return points, visibility
 
@@ -124,6 +128,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         self.looks += 1
         self._landmarker.detect_for_video(self._wrap(_BLACK), self._last_ms)
         self._follows = False
+        self._legs_up = 0
 
     def close(self) -> None:
         """Give the model's memory back."""
@@ -157,13 +162,16 @@ class _Smoothed:
         return self._own
 
 
-def _is_upside_down(points: FloatArray) -> bool:
-    """Tell whether a body's hips are above its shoulders, or its feet above its hips."""
-    feet_y, hips_y, shoulders_y = (
-        points[list(part), 1].mean() for part in (ANKLES, HIPS, SHOULDERS)
-    )
-    torso = float(torso_px(points))
-    return bool(shoulders_y - hips_y > _ON_ITS_HEAD * torso or hips_y - feet_y > _LEGS_UP * torso)
+def _stands_on_its_head(points: FloatArray) -> bool:
+    """Tell whether a body's hips are above its shoulders."""
+    hips_y, shoulders_y = (points[list(pair), 1].mean() for pair in (HIPS, SHOULDERS))
+    return float(shoulders_y - hips_y) > _ON_ITS_HEAD * float(torso_px(points))
+
+
+def _has_legs_up(points: FloatArray) -> bool:
+    """Tell whether a body's feet are above its hips."""
+    feet_y, hips_y = (points[list(pair), 1].mean() for pair in (ANKLES, HIPS))
+    return float(hips_y - feet_y) > _LEGS_UP * float(torso_px(points))
 
 
 _LANDMARKS = "pose_landmarks_detector.tflite"
