@@ -104,20 +104,16 @@ class EffortSignals:
 
 
 def signs_of(
-    motion: Motion,
-    *,
-    count_busy: bool,
-    within: Interval | None = None,
-    is_run_expected: bool = False,
+    motion: Motion, *, activity: str | None, within: Interval | None = None
 ) -> EffortSignals:
     """Return the signs of effort of one body.
 
     Args:
         motion: its curves.
-        count_busy: whether going on moving for long is an effort.
-        within: the capture; one that is shorter than that is filled by less.
-        is_run_expected: whether legs that stay as fast as in a run are still in it, even where
-            they are too small or too far hidden to show that they take turns.
+        activity: what the station is set to.  Where that is not known, going on moving for long is
+            an effort; where it is running, legs that stay as fast as in a run are still in it, even
+            if they are too small or too far hidden to show that they take turns.
+        within: the capture; one that is shorter than a long movement is filled by less.
     """
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
@@ -129,12 +125,12 @@ def signs_of(
     walking, found = walking_of(motion), motion.is_found
     swings = swings_of(motion, walking)
     busy = none
-    if count_busy:
+    if activity is None:
         lasting_s = _BUSY_S if within is None else min(_BUSY_S, _BUSY_SHARE * within.seconds)
         going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
-    running = lasting(_running(motion, within, is_expected=is_run_expected) & found, 4)
+    running = lasting(_running(motion, within, is_expected=activity == "running") & found, 4)
     hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,

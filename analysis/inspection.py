@@ -372,12 +372,7 @@ class _BodyFollower:
 
     def candidate(self, track: Track) -> TrackCandidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
-        signs = signs_of(
-            motion,
-            count_busy=self.options.activity is None,
-            within=self.packets.span,
-            is_run_expected=self.options.activity == "running",
-        )
+        signs = signs_of(motion, activity=self.options.activity, within=self.packets.span)
         efforts = efforts_of(
             motion,
             signs,

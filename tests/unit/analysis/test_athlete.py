@@ -18,7 +18,7 @@ def candidate(*done: tuple[float, Posture], across: float, size: float = 1.0) ->
     motion = motion_of(
         poses(*((s, replace(posture, across=across, size=size)) for s, posture in done))
     )
-    signs, within = signs_of(motion, count_busy=False), Interval(start_s=0.0, end_s=99.0)
+    signs, within = signs_of(motion, activity="weightlifting"), Interval(start_s=0.0, end_s=99.0)
     efforts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=ACTIVITY)
     evidence = surest(motion, signs, efforts, activity=ACTIVITY, within=within)
     return TrackCandidate(motion, signs, efforts, evidence)

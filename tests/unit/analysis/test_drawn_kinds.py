@@ -51,7 +51,7 @@ def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
 
     found = efforts_of(
         motion,
-        signs_of(motion, count_busy=False),
+        signs_of(motion, activity="weightlifting"),
         rest_s=RULES[capture.activity].rest_s,
         within=Interval(start_s=0.0, end_s=truth.duration_s),
         activity=capture.activity,

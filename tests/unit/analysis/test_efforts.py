@@ -22,13 +22,15 @@ REST = (3.0, STANDING)
 def efforts(body: Poses, *, rest_s: float = 2.0, busy: bool = False) -> list[Interval]:
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
-    return efforts_of(motion, signs_of(motion, count_busy=busy), rest_s=rest_s, within=within)
+    return efforts_of(
+        motion, signs_of(motion, activity=None if busy else LIFTING), rest_s=rest_s, within=within
+    )
 
 
 def evidence(body: Poses, activity: str | None) -> Evidence:
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
-    signs = signs_of(motion, count_busy=False)
+    signs = signs_of(motion, activity="weightlifting")
     found = efforts_of(motion, signs, rest_s=3.0, within=within, activity=activity)
     return surest(motion, signs, found, activity=activity, within=within)
 
@@ -136,7 +138,7 @@ def test_jumps_are_counted_by_their_flights(count: int) -> None:
     assert reps(body, "jumping") == count
     (effort,) = efforts(body)
     motion = motion_of(body)
-    named = name_movement(motion, signs_of(motion, count_busy=False), effort)
+    named = name_movement(motion, signs_of(motion, activity="weightlifting"), effort)
     assert named.activity == "jumping"
 
 
@@ -156,7 +158,7 @@ def test_steps_are_counted_by_their_frequency(hz: float) -> None:
 
     assert effort.seconds > 19
     assert count_reps(motion, "running", effort) == pytest.approx(40 * hz, abs=1)
-    named = name_movement(motion, signs_of(motion, count_busy=False), effort)
+    named = name_movement(motion, signs_of(motion, activity="weightlifting"), effort)
     assert named.activity == "running"
 
 
@@ -203,7 +205,7 @@ def test_landmarks_that_tremble_on_a_still_picture_prolong_no_effort() -> None:
     trembling = [(0.5, Posture(hands_up=0.3 + 0.6 * (-1) ** n)) for n in range(24)]
     motion = motion_of(poses(REST, (1.0, OVERHEAD), *trembling))
     within = Interval(start_s=0.0, end_s=16.0)
-    signs = signs_of(motion, count_busy=False)
+    signs = signs_of(motion, activity="weightlifting")
 
     def found(moving: list[Interval] | None) -> list[Interval]:
         return efforts_of(motion, signs, rest_s=2.0, within=within, moving=moving)
@@ -310,7 +312,11 @@ def test_an_effort_under_way_when_the_body_is_found_began_before_that() -> None:
     motion, within = motion_of(body), Interval(start_s=0.0, end_s=float(body.times_s[-1]))
 
     (effort,) = efforts_of(
-        motion, signs_of(motion, count_busy=False), rest_s=2.0, within=within, stirring=[within]
+        motion,
+        signs_of(motion, activity="weightlifting"),
+        rest_s=2.0,
+        within=within,
+        stirring=[within],
     )
 
     found_s = float(motion.times_s[np.flatnonzero(motion.visit == 1)[0]])
@@ -331,7 +337,7 @@ def test_a_body_that_is_lost_goes_on_for_no_longer_than_it_was_seen() -> None:
 
     (effort,) = efforts_of(
         motion,
-        signs_of(motion, count_busy=False),
+        signs_of(motion, activity="weightlifting"),
         rest_s=2.0,
         within=Interval(start_s=0.0, end_s=30.0),
         stirring=[Interval(start_s=0.0, end_s=30.0)],
@@ -388,7 +394,11 @@ def test_a_lift_during_which_somebody_walks_past_is_one(hidden_s: float, parts: 
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=ends_s)
     found = efforts_of(
-        motion, signs_of(motion, count_busy=False), rest_s=0.5, within=within, stirring=[within]
+        motion,
+        signs_of(motion, activity="weightlifting"),
+        rest_s=0.5,
+        within=within,
+        stirring=[within],
     )
     lowered_s = 6.6 + hidden_s + 1.1
     assert sum(one.start_s < 5 for one in found) == 1
@@ -415,7 +425,7 @@ def test_a_body_that_is_lost_far_above_another_one_has_not_flown() -> None:
     motion = motion_of(body)
 
     assert len(np.unique(motion.visit)) == 2
-    assert not signs_of(motion, count_busy=False).flying.any()
+    assert not signs_of(motion, activity="weightlifting").flying.any()
 
 
 @pytest.mark.parametrize(
@@ -432,7 +442,7 @@ def test_a_recording_of_a_moment_in_which_hands_come_up_holds_a_lift(
 
     motion, within = motion_of(body), Interval(start_s=0.0, end_s=1.0 + 2 * longer_s)
 
-    signs = signs_of(motion, count_busy=False, within=within)
+    signs = signs_of(motion, activity="weightlifting", within=within)
 
     lifts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=LIFTING)
     assert len(lifts) == found
@@ -449,7 +459,7 @@ def test_a_run_lasts_while_the_legs_are_as_fast_though_the_camera_lags_behind() 
         *((s, replace(p, across=1 + x)) for (s, p), x in zip(steps, across, strict=True))
     )
 
-    running = signs_of(motion_of(followed), count_busy=False).running
+    running = signs_of(motion_of(followed), activity="weightlifting").running
 
     assert running[5:-5].all()
 
@@ -462,8 +472,8 @@ def test_a_run_that_is_expected_lasts_while_the_legs_are_as_fast() -> None:
         run.points_px[late, left + 1] = run.points_px[late, left]
     motion = motion_of(run)
 
-    expected = signs_of(motion, count_busy=False, is_run_expected=True).running
-    any_run = signs_of(motion, count_busy=False).running
+    expected = signs_of(motion, activity="running").running
+    any_run = signs_of(motion, activity="weightlifting").running
 
     assert expected[5:-5].all()
     assert any_run[5:55].all() and not any_run[-15:].any()
@@ -478,8 +488,8 @@ def test_a_run_that_is_expected_is_one_though_the_camera_follows_it_by_fits_and_
     )
     motion = motion_of(followed)
 
-    expected = signs_of(motion, count_busy=False, is_run_expected=True).running
-    any_run = signs_of(motion, count_busy=False).running
+    expected = signs_of(motion, activity="running").running
+    any_run = signs_of(motion, activity="weightlifting").running
 
     assert expected[8:-8].all()
     assert any_run.mean() < 0.5

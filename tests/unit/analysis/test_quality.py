@@ -254,7 +254,7 @@ def test_a_picture_on_its_side_is_named_and_push_ups_are_not() -> None:
 def test_a_movement_is_under_way_only_where_the_body_moves(first_s: float, begins: bool) -> None:
     low = Posture(hips_down=0.7)
     motion = motion_of(poses((first_s + 1e-6, low), (0.8, Posture()), (1.0, Posture())))
-    signs = signs_of(motion, count_busy=False)
+    signs = signs_of(motion, activity="weightlifting")
 
     assert is_under_way(motion, signs, 0.0) is begins
     assert not is_under_way(motion, signs, float(motion.times_s[-1]))
@@ -271,7 +271,7 @@ def test_a_squat_that_ends_with_the_recording_goes_on_only_where_its_end_is_miss
 ) -> None:
     low, up = Posture(hips_down=0.8), Posture(hips_down=0.8 * (1 - up_s / 0.8))
     motion = motion_of(poses((1.0, Posture()), (0.8, low), (0.3, low), (up_s, up), (0.1, up)))
-    signs = signs_of(motion, count_busy=False)
+    signs = signs_of(motion, activity="weightlifting")
 
     assert is_under_way(motion, signs, float(motion.times_s[-1])) is goes_on
 
@@ -283,7 +283,7 @@ def test_a_movement_that_begins_with_the_recording_did_not_begin_before_it() -> 
 
     for body, begins in ((begun, False), (cut_off, True)):
         motion = motion_of(body)
-        assert is_under_way(motion, signs_of(motion, count_busy=False), 0.0) is begins
+        assert is_under_way(motion, signs_of(motion, activity="weightlifting"), 0.0) is begins
 
 
 def test_a_picture_upside_down_is_named() -> None:

@@ -163,7 +163,7 @@ def test_a_camera_that_shakes_shows_no_hops() -> None:
     shake_px = np.random.default_rng(3).normal(0.0, 8.0, (len(body.times_s), 1, 2))
     body.points_px[:] += shake_px
 
-    assert not signs_of(motion_of(body), count_busy=False).hopping.any()
+    assert not signs_of(motion_of(body), activity="weightlifting").hopping.any()
 
 
 def test_a_jump_onto_a_box_is_one_and_a_step_onto_it_is_none() -> None:
@@ -183,7 +183,7 @@ SPLIT = Posture(stride=1.2)
 
 def named(body: Poses, *, expected: str | None = None) -> str:
     motion = motion_of(body)
-    signs = signs_of(motion, count_busy=False)
+    signs = signs_of(motion, activity="weightlifting")
     return name_movement(motion, signs, whole(body), expected=expected).activity
 
 
