@@ -6,7 +6,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from analysis.efforts import signs_of
 from analysis.inspection import CaptureFacts
 from analysis.landmarks import BONES, FloatArray
 from analysis.primitives import Image, Interval, runs
@@ -53,7 +52,7 @@ def sheet(
 ) -> Image:
     """Return the contact sheet of a video: (height, width, 3), RGB."""
     thumbs = _thumbs(pictures, evidence)
-    signs = signs_of(evidence.motion, count_busy=result.setting is None)
+    signs = evidence.signs
     grid_s = evidence.motion.times_s
     lanes: list[tuple[str, list[tuple[Sequence[Interval], Colour]]]] = [
         ("labelled", [(result.label.outer, _OUTER), (result.label.efforts, _LABEL)]),
