@@ -1,4 +1,4 @@
-"""Spotter's processes, forked from one which has the agent and the analysis loaded.
+"""Spotter's processes, forked from one that has the agent loaded, and one that has the analysis.
 
 Loading either takes most of a second of a core, and hundreds of tests start a daemon, which starts
 an analysis.  Such a process has its own id, environment, standard streams and exit code, as one
@@ -104,7 +104,10 @@ class ForkedCommand:
 
 
 class ForkedAnalysis:
-    """An analysis process, with what `subprocess.Popen` offers that the agent needs."""
+    """An analysis process, with what `subprocess.Popen` offers that the agent needs.
+
+    Its environment is that of the tests, which a started one has not.
+    """
 
     def __init__(self, address: str) -> None:
         requests, stdin = os.pipe()
@@ -128,7 +131,8 @@ class ForkedAnalysis:
     def wait(self) -> int:
         """Return the same once it has ended."""
         if self.returncode is None:
-            (self.returncode,) = _NUMBER.unpack(self._server.recv(_NUMBER.size))
+            with self._server:
+                (self.returncode,) = _NUMBER.unpack(self._server.recv(_NUMBER.size))
         assert self.returncode is not None
         return self.returncode
 

@@ -50,10 +50,10 @@ def main() -> int:
         help="analyse the footage once more mirrored, brighter, smaller, faster and so on",
     )
     chosen = parser.parse_args()
-    if chosen.variants and chosen.footage is None:
-        parser.error("--variants needs --footage FOLDER")
-    if chosen.grain < 0 or (chosen.grain and chosen.footage is None):
-        parser.error("--grain needs --footage FOLDER, and a number that is not negative")
+    if chosen.footage is None and (chosen.grain or chosen.variants):
+        parser.error("--grain and --variants need --footage FOLDER")
+    if chosen.grain < 0:
+        parser.error("--grain needs a number that is not negative")
     with PoseFinder() as finder:
         if chosen.footage is not None:
             kept_in = cache_folder()

@@ -62,14 +62,16 @@ def write_variants(folder: Path, kept_in: Path, *, names: Iterable[str] = VARIAN
         labels.writeheader()
         for name in names:
             for row in rows:
-                video = _shown(folder / row["file"], VARIANTS[name], out, name)
-                times = {key: _later(row.get(key) or "", VARIANTS[name].times) for key in _TIMES}
-                known = {key: times[key] for key in _TIMES if key in columns}
-                labels.writerow({**row, **known, "file": video.name})
+                if not (folder / row["file"]).is_file():  # the footage itself was told of it
+                    continue
+                video, longer = _shown(folder / row["file"], name, out), VARIANTS[name].times
+                times = {key: _later(row[key] or "", longer) for key in _TIMES if key in columns}
+                labels.writerow({**row, **times, "file": video.name})
     return out
 
 
-def _shown(video: Path, variant: Variant, out: Path, name: str) -> Path:
+def _shown(video: Path, name: str, out: Path) -> Path:
+    variant = VARIANTS[name]
     shown = out / f"{name}-{video.stem}-{content_of(video)[:8]}.mp4"
     if not shown.exists():
         begun = shown.with_suffix(".new.mp4")
