@@ -113,10 +113,10 @@ def unbroken(mask: Mask, samples: int, *, bridging: int) -> Mask:
 
 def bridged(mask: Mask, samples: int) -> Mask:
     """Return the mask with the breaks in it that are shorter than that; its ends stay."""
-    filled = ~lasting(~mask, samples)
-    known = np.flatnonzero(mask)
-    first, last = (known[0], known[-1]) if len(known) else (len(mask), -1)
-    filled[:first] = filled[last + 1 :] = False
+    filled, known = mask.copy(), np.flatnonzero(mask)
+    if len(known):
+        inner = slice(known[0], known[-1] + 1)
+        filled[inner] = ~lasting(~mask[inner], samples)
     return filled
 
 

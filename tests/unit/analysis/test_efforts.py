@@ -493,3 +493,14 @@ def test_a_run_that_is_expected_is_one_though_the_camera_follows_it_by_fits_and_
 
     assert expected[8:-8].all()
     assert any_run.mean() < 0.5
+
+
+@pytest.mark.parametrize("stands_s", [0.8, 1.4, 4.0])
+def test_a_run_that_is_expected_does_not_last_to_the_end_of_the_recording(stands_s: float) -> None:
+    """However soon after it the recording ends."""
+    motion = motion_of(poses(*stride(6.0), (stands_s, STANDING)))
+
+    expected = signs_of(motion, activity="running").running
+    any_run = signs_of(motion, activity="weightlifting").running
+
+    assert np.flatnonzero(expected)[-1] == np.flatnonzero(any_run)[-1]
