@@ -160,7 +160,7 @@ def _reference(path: str | None, pictures: Sequence[tuple[float, Grey]]) -> Grey
     )
 
 
-_FOUND_S = 2.5  # in which the model finds a body that moves fast or is bent
+_FOUND_S = 2.5  # before a body was lost: there the model finds it before it is bent or hidden
 _FURTHER = 4  # times to look further, where an effort continues beyond what was looked at
 
 
@@ -302,8 +302,8 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         follower = replace(follower, stretches=merged([*follower.stretches, *further], rest_s=0.1))
         candidate = follower.candidate(track)
     for lost in lost_bodies(track.poses(), follower.moves(track)):
-        again = Track()
-        readings.append(follower.from_before(lost.during).follow(again, lost.place))
+        again, begun = Track(), lost.during.padded(_FOUND_S, 0.0, within=packets.span)
+        readings.append(replace(follower, stretches=[begun]).follow(again, lost.place))
         kept = track.replaced(lost.during, again)
         better = follower.candidate(kept)
         if _is_more(better, candidate):
@@ -358,11 +358,6 @@ class _BodyFollower:
             options=TrackingOptions.for_activity(self.options.activity),
             on_progress=self.on_progress,
         )
-
-    def from_before(self, during: Interval) -> "_BodyFollower":
-        """Return one that begins early enough to find who is followed on in a stretch."""
-        begun = during.padded(_FOUND_S, 0.0, within=self.packets.span)
-        return replace(self, stretches=[begun])
 
     def moves(self, track: Track) -> list[tuple[float, Moved]]:
         """Return when and where the upright picture moved."""

@@ -27,9 +27,9 @@ _STEP_MS = 100
 _BLACK: Image = np.zeros((64, 64, 3), dtype=np.uint8)  # nobody is in it
 _NEW_SHARE = 0.1  # of a look in its smoothed visibility
 _DECIMALS = 5  # MediaPipe's single precision gives no more back
+_ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 _LEGS_UP = 0.5  # the same that the feet are above the hips
 _LEGS_UP_LOOKS = 3  # in a row: who jumps pulls them up for a moment
-_ON_ITS_HEAD = 0.7  # of the torso's length that the hips are above the shoulders
 # Imported by MediaPipe for its drawings and its microphone: half of its start, 37 MB of memory, and
 # 100 MB of the disk, for they are not installed at all (pyproject.toml).
 _NEVER_USED = ("matplotlib", "matplotlib.pyplot", "sounddevice")
@@ -110,8 +110,7 @@ class PoseFinder(AbstractContextManager["PoseFinder"]):
         height, width = image.shape[:2]
         marks = found.pose_landmarks[0]
         points = np.array([(mark.x * width, mark.y * height) for mark in marks], dtype=np.float64)
-        told = np.array([mark.visibility for mark in marks], dtype=np.float64)
-        visibility = self._smoothed.next(told)
+        visibility = self._smoothed.next(np.array([mark.visibility for mark in marks], np.float64))
         assert points.shape == (COUNT, 2)  # the model's own count
         self._legs_up = self._legs_up + 1 if _has_legs_up(points) else 0
         if _stands_on_its_head(points) or self._legs_up >= _LEGS_UP_LOOKS:

@@ -107,11 +107,7 @@ def restless_beside(moves: Sequence[tuple[float, Moved]], there: BodyBoxes) -> C
         return None
     often: NDArray[np.int64] = np.zeros(moves[0][1].shape, dtype=np.int64)
     for time_s, moved in moves:
-        apart = moved.copy()
-        box = there.at(time_s)
-        if box is not None:
-            apart[_within(box, apart.shape)] = False
-        often += apart
+        often += _apart(moved, there.at(time_s))
     where = _busiest(often)
     if len(where) < (max(2.0, _LEAST_SHARE * often.size) if len(there.times_s) else 1):
         return None
@@ -129,8 +125,8 @@ def restless_beside(moves: Sequence[tuple[float, Moved]], there: BodyBoxes) -> C
 class LostBody:
     """A body that moved on after the model had turned to another one."""
 
-    during: Interval
-    place: Crop
+    during: Interval  # from the last look at it to the last look at the other one
+    place: Crop  # where it was
 
 
 def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[LostBody]:
@@ -152,9 +148,8 @@ def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[Lost
     lost: list[LostBody] = []
     for since, turn, until in zip(edges, edges[1:-1], edges[2:], strict=False):
         during = Interval(start_s=float(times_s[turn]), end_s=float(times_s[until]))
-        own = there.boxes[since + 1 : turn + 1][
-            times_s[since + 1 : turn + 1] > during.start_s - _BEFORE_S
-        ]
+        at_it = slice(since + 1, turn + 1)
+        own = there.boxes[at_it][times_s[at_it] > during.start_s - _BEFORE_S]
         if len(own) < _LEAST_LOOKS or during.seconds < _LEAST_S:
             continue
         (left, top), (right, bottom) = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
@@ -176,14 +171,18 @@ def _moves_most(
         box = there.at(time_s) if during.start_s < time_s <= during.end_s else None
         if box is None:
             continue
-        is_of_body = np.zeros_like(moved)
-        is_of_body[_within(box, moved.shape)] = True
-        is_left = np.zeros_like(moved)
-        is_left[_within(place, moved.shape)] = True
-        beside = int((moved & is_left & ~is_of_body).sum())
-        followed += int((moved & is_of_body).sum())
+        beside = int(_apart(moved, box)[_within(place, moved.shape)].sum())
+        followed += int(moved[_within(box, moved.shape)].sum())
         left, moments = left + beside, moments + (beside > 0)
     return moments >= _OFTEN and left > followed
+
+
+def _apart(moved: Moved, box: FloatArray | None) -> Moved:
+    """Return what moved without what moved where the body is, if that is known."""
+    apart = moved.copy()
+    if box is not None:
+        apart[_within(box, apart.shape)] = False
+    return apart
 
 
 def _busiest(often: NDArray[np.int64]) -> NDArray[np.int64]:
