@@ -144,6 +144,16 @@ class Hub(AbstractContextManager["Hub"]):
         assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
+    def status(self, *words: str, code: int | None = None) -> str:
+        """Return what `spotter hub status` prints, which it does with either of its exit codes.
+
+        Without `code` either is right, as in the second in which the broker starts again.
+        """
+        done = give(["hub", "status", *words, "--config", str(self.config)])
+        wanted = {0, 1} if code is None else {code}
+        assert done.returncode in wanted, f"{done.returncode}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
     def invite(self, station: str) -> str:
         """Invite a station and return the link, once the broker knows it."""
         link = str(json.loads(self.spotter("invite", station, "--json"))["link"])

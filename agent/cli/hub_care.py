@@ -20,7 +20,7 @@ from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
-from agent.doctor.hub import hub_rounds
+from agent.doctor.hub import UNIT, hub_rounds
 from agent.errors import NotifyError, RequestError
 from agent.facility.orders import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
@@ -30,6 +30,7 @@ from agent.hub.look import HubLook, RemoteResult, StationCommander, look_at_hub
 from agent.hub.planning import HubRoster, moment_of, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
+from agent.station.network import page_remedy
 from agent.text import counted, printable
 
 _MOST_CSV = 4_000_000  # characters
@@ -73,7 +74,10 @@ def prepared_hub(settings: HubSettings) -> HubFolder:
 
 
 def _look(config: Path) -> HubLook:
-    settings = load_hub(config)
+    return _look_at(load_hub(config))
+
+
+def _look_at(settings: HubSettings) -> HubLook:
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         return look_at_hub(settings.hub, folder, now_s=read_clock().utc_s)
@@ -514,13 +518,47 @@ def _summary(content: BackupContent) -> dict[str, object]:
 @hub_config_option
 @json_option
 def status(config: Path, as_json: bool) -> None:
-    """Show what the hub is doing, with a summary of all stations."""
-    look = _look(config)
-    free_bytes = measure(load_hub(config).hub.state).free_bytes
-    document = {**look.document(), "disk_free_bytes": free_bytes}
+    """Show what the hub is doing, with a summary of all stations.
+
+    Exit code 1: the hub is not running, or its broker or its page does not work.  A station that is
+    away changes nothing.
+    """
+    settings = load_hub(config)
+    look = _look_at(settings)
+    free_bytes = measure(settings.hub.state).free_bytes
+    page = _page_document(settings.web.listen, look)
+    document = {**look.document(), "page": page, "disk_free_bytes": free_bytes}
     if as_json:
         print_json(document)
-        return
+    else:
+        _print_status(look, document, page, free_bytes=free_bytes)
+    if not look.runs or look.fault is not None or page["reason"] is not None:
+        sys.exit(1)
+
+
+def _page_document(listen: str, look: HubLook) -> dict[str, object]:
+    """Return whether the hub's page is served, and if not, why and what to do."""
+    pause = look.page_pause if listen else None
+    return {
+        "listen": listen or None,
+        "open": look.runs and bool(listen) and pause is None,
+        "reason": pause and pause.reason,
+        "detail": pause and pause.detail,
+        "do": pause and page_remedy(listen, pause.reason, unit=UNIT),
+    }
+
+
+def _page_words(page: dict[str, object]) -> str:
+    if page["listen"] is None:
+        return 'turned off (web.listen = "")'
+    if page["reason"] is not None:
+        return f"NOT open: {page['detail']}: {page['do']}"
+    return f"at {page['listen']}" if page["open"] else "-"
+
+
+def _print_status(
+    look: HubLook, document: dict[str, object], page: dict[str, object], *, free_bytes: int
+) -> None:
     state = "running" if look.runs else "NOT running: spotter hub run"
     broker = f"answers at {look.listen}" if look.fault is None else f"FAILING: {look.fault}"
     kept = f"{look.events} stored, {size_words(look.event_bytes)}"
@@ -530,6 +568,7 @@ def status(config: Path, as_json: bool) -> None:
     lines = [
         ("hub", f"{look.site}, {state}"),
         ("broker", broker),
+        ("page", _page_words(page)),
         ("events", kept),
         ("disk", f"{size_words(free_bytes)} free"),
         ("stations", f"{joined}, {gone} away, {len(look.invitations)} invited"),

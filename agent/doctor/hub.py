@@ -32,7 +32,10 @@ from agent.hub.look import HubLook, look_at_hub
 from agent.hub.server import find_server
 from agent.hub.settings import HubSettings, load_hub
 from agent.hub.stations import StationView
+from agent.outbox.consistency import stored_pause
 from agent.settings.load import how_to_edit
+from agent.stage import StageName
+from agent.station.network import page_remedy
 from agent.text import counted
 from agent.web.auth import read_pin, why_no_pin
 
@@ -370,6 +373,10 @@ def _check_page(hub: HubUnderTest) -> CheckResult:
         return fine("page", 'turned off (web.listen = "")')
     with acting_as_owner(hub.folder.root):
         runs = hub.runs
+    pause = stored_pause(hub.folder.root, StageName.PAGE) if runs else None
+    if pause is not None:
+        remedy = page_remedy(listen, pause.reason, unit=UNIT)
+        return broken("page", f"not open: {pause.detail}", remedy)
     is_open = _is_listening(listen)
     port = split_address(listen)[1]
     if runs and not is_open:

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
@@ -16,13 +16,12 @@ from agent.clock import LocalTime, read_clock
 from agent.daemon.systemd import unit_of
 from agent.disk.state_folder import OF_SESSIONS, has_secret
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.errors import AgentError, ConfigError, plain_words
-from agent.outbox.consistency import opened_as_it_is
+from agent.errors import ConfigError, plain_words
+from agent.outbox.consistency import opened_as_it_is, stored_pause
 from agent.outbox.outbox import Outbox
-from agent.outbox.pauses import Pause
 from agent.settings.load import how_to_edit
 from agent.settings.model import is_loopback, read_tap_token, why_no_tap_token
-from agent.stage import StopFlag
+from agent.stage import StageName, StopFlag
 from agent.station.assignments import station_rules
 from agent.station.network import page_address, page_remedy
 from agent.text import counted
@@ -113,7 +112,8 @@ def _judge_running(station: StationUnderTest, host: str, port: str) -> CheckResu
     listen = station.settings.web.listen
     log = f"sudo journalctl -u {unit_of(station.config)} -n 20"
     latest_s = time.monotonic() + _OPENS_WITHIN_S
-    while (pause := _pause_of_page(station)) is None and not _is_open(host, int(port)):
+    root, opened_at = station.folder.root, (host, int(port))
+    while (pause := stored_pause(root, StageName.PAGE)) is None and not _is_open(*opened_at):
         if time.monotonic() > latest_s:
             return broken("page", f"no response at {listen}", _AGAIN.format(log=log))
         threading.Event().wait(_LOOKS_EVERY_S)
@@ -255,14 +255,6 @@ def _draw(station: StationUnderTest, outbox: Outbox) -> None:
     with closing(page.database):
         for wall in (False, True):
             page.board.drawing(wall=wall)
-
-
-def _pause_of_page(station: StationUnderTest) -> Pause | None:
-    """Return why the daemon cannot serve its page; None where it can."""
-    with suppress(sqlite3.Error, AgentError), opened_as_it_is(station.folder.root) as outbox:
-        pauses = [] if outbox is None else outbox.pauses.all()
-        return next((pause for pause in pauses if pause.part == "page"), None)
-    return None  # the outbox is judged elsewhere
 
 
 def _any_certificate() -> ssl.SSLContext:

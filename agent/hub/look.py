@@ -28,6 +28,9 @@ from agent.hub.folder import HubFolder, OpenInvitation
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
+from agent.outbox.consistency import stored_pause
+from agent.outbox.pauses import Pause
+from agent.stage import StageName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class HubLook:
     listen: str
     runs: bool  # whether a process holds its state folder
     fault: str | None  # why the broker does not answer; None: it does
+    page_pause: Pause | None  # why the running hub cannot serve its page; None: it can
     events: int  # that the broker stores
     event_bytes: int
     stations: list[StationView]  # without the broker: as the hub has written them last
@@ -162,11 +166,13 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         fault = str(error)
     finally:
         connection.close()
+    runs = StateFolderLock(folder.places).is_taken()
     return HubLook(
         site=site.site,
         listen=site.listen,
-        runs=StateFolderLock(folder.places).is_taken(),
+        runs=runs,
         fault=fault,
+        page_pause=stored_pause(folder.root, StageName.PAGE) if runs else None,
         events=kept[0],
         event_bytes=kept[1],
         stations=board.views(register, now_s=now_s),

@@ -1,6 +1,7 @@
 """The hub's page: every station on one screen.  Served in a thread that harms nothing else."""
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from agent.clock import Now, read_clock
-from agent.errors import AgentError, ConfigError
+from agent.errors import AgentError, ConfigError, plain_words
 from agent.facility.membership import NAME
 from agent.facility.orders import Turn
 from agent.hub.chain import SiteBoard
@@ -21,6 +22,8 @@ from agent.hub.planning import HubAthlete, HubRoster, Planner
 from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.devices import Role
+from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import Pause
 from agent.outbox.recovery import open_as_owner
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import ShutdownRequested, StageName, StopFlag
@@ -40,7 +43,13 @@ from agent.web.routing import (
     make_templates,
     static,
 )
-from agent.web.server import listen_on, serve_app, warn_without_pin
+from agent.web.server import (
+    LimitedListener,
+    listen_on,
+    serve_app,
+    warn_without_pin,
+    why_refused,
+)
 from agent.web.tls import PageCertificate
 
 _AGAIN = Backoff(base_s=5.0, longest_s=60.0)
@@ -188,7 +197,8 @@ class BoardServer:
         timer = BackoffTimer(_AGAIN)
         while not self._stop.is_set():
             try:
-                self._serve()
+                with open_as_owner(self._folder.root, now_s=self._now().utc_s) as outbox:
+                    self._serve(outbox)
             except (AgentError, OSError) as error:
                 words = (error.strerror if isinstance(error, OSError) else None) or str(error)
                 log.error("page failed", listen=self._settings.web.listen, error=words)
@@ -197,15 +207,11 @@ class BoardServer:
             with contextlib.suppress(ShutdownRequested):
                 self._stop.wait(timer.note_failure())
 
-    def _serve(self) -> None:
+    def _serve(self, outbox: Outbox) -> None:
         web, root = self._settings.web, self._folder.places
-        (root.tmp).mkdir(exist_ok=True)  # where a certificate of its own is written first
-        certificate = None if web.certificate is None else PageCertificate(web, root, now=self._now)
+        certificate, listener = self._opened(outbox)
         database, texts = DatabaseExecutor(), Texts(web.language)
-        with (
-            contextlib.closing(listen_on(web.listen)) as listener,
-            open_as_owner(root.root, now_s=self._now().utc_s) as outbox,
-        ):
+        with contextlib.closing(listener):
             auth = Authenticator(web, root, outbox, database, now=self._now)
             listener.is_known = auth.is_known
             page = BoardContext(
@@ -227,6 +233,42 @@ class BoardServer:
                 serve_app(app, listener, certificate, stop=self._stop)
             finally:
                 database.close()
+
+    def _opened(self, outbox: Outbox) -> tuple[PageCertificate | None, LimitedListener]:
+        """Return the page's certificate and its listener; a fault is recorded for `status`.
+
+        Raises:
+            ConfigError: the certificate cannot be used.
+            OSError: it cannot be written, or the address is taken or not this machine's.
+        """
+        web, root = self._settings.web, self._folder.places
+        try:
+            (root.tmp).mkdir(exist_ok=True)  # where a certificate of its own is written first
+            uses_tls = web.certificate is not None
+            certificate = PageCertificate(web, root, now=self._now) if uses_tls else None
+        except (OSError, ConfigError) as error:
+            self._record(outbox, "not_open", error)
+            raise
+        try:
+            listener = listen_on(web.listen)
+        except OSError as error:
+            self._record(outbox, why_refused(error), error)
+            raise
+        with contextlib.suppress(sqlite3.DatabaseError, OSError, AgentError):
+            outbox.pauses.end(StageName.PAGE)
+        return certificate, listener
+
+    def _record(self, outbox: Outbox, reason: str, error: OSError | ConfigError) -> None:
+        """Record why the page is not served; where the disk refuses, the log alone has it."""
+        words = (error.strerror if isinstance(error, OSError) else None) or plain_words(error)
+        pause = Pause(
+            part=StageName.PAGE,
+            reason=reason,
+            detail=f"{self._settings.web.listen}: {words}",
+            since=self._now().utc_s,
+        )
+        with contextlib.suppress(sqlite3.DatabaseError, OSError, AgentError):
+            outbox.pauses.begin(pause)
 
 
 def board_templates(settings: HubSettings, texts: Texts) -> Environment:

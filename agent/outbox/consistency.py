@@ -4,7 +4,7 @@ import glob
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from agent.disk.state_folder import (
     quarantine,
     remove,
 )
+from agent.errors import AgentError
 from agent.outbox import database_file
 from agent.outbox.database_file import DATABASE_NAME
 from agent.outbox.files import StoredFile
@@ -29,6 +30,7 @@ from agent.outbox.journal.log import ChangeLog, contradiction
 from agent.outbox.journal.snapshots import SIDECAR_SUFFIX, is_unfinished_sidecar
 from agent.outbox.models import Entry, derive_clip_code
 from agent.outbox.outbox import Outbox
+from agent.outbox.pauses import Pause
 from agent.outbox.results import DocumentState, Head, NewResult, VideoState, read_head
 from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, EntryState, Reason
 from agent.stage import StageName
@@ -330,6 +332,18 @@ def opened_as_it_is(root: Path) -> Iterator[Outbox | None]:
     """
     with acting_as_owner(root), _opened_as_it_is(root) as outbox:
         yield outbox
+
+
+def stored_pause(root: Path, part: str) -> Pause | None:
+    """Return the pause that the owner of a state folder has recorded for one of its parts.
+
+    Returns:
+        None where there is none, or the outbox cannot be read, which is judged elsewhere.
+    """
+    with suppress(sqlite3.Error, AgentError, OSError), opened_as_it_is(root) as outbox:
+        pauses = [] if outbox is None else outbox.pauses.all()
+        return next((pause for pause in pauses if pause.part == part), None)
+    return None
 
 
 @contextmanager

@@ -169,6 +169,11 @@ def listen_on(listen: str) -> LimitedListener:
     return listener
 
 
+def why_refused(error: OSError) -> str:
+    """Return the stable word for why an address cannot be listened at, as `port_taken`."""
+    return "port_taken" if error.errno == errno.EADDRINUSE else "address_refused"
+
+
 _AFTER_FAILURE_S = 30.0
 _END_WITHIN_S = 2
 _LET_END_S = 0.01
@@ -216,9 +221,8 @@ class PageServer:
         try:
             listener = listen_on(listen)
         except OSError as error:
-            is_taken = error.errno == errno.EADDRINUSE
             words = error.strerror or plain_words(error)
-            return self._is_not_open("port_taken" if is_taken else "address_refused", words)
+            return self._is_not_open(why_refused(error), words)
         with contextlib.closing(listener):
             try:
                 page = make_page(

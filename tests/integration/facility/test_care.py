@@ -49,7 +49,7 @@ def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
             assert seen["stations"] == ("fine", "all 1 connected None")
             assert seen["certificate"][1].startswith("valid until 2049-12-31")
             assert (seen["broker"][0], seen["page"][0]) == ("fine", "fine")
-            status = json.loads(hub.spotter("status", "--json"))
+            status = json.loads(hub.status("--json", code=0))
             assert (status["running"], status["counts"]["away"]) == (True, 0)
             assert status["stations"][0]["told"]["plan"]["state"] == "none"
         with closing(hub.connection()) as broker:
@@ -64,7 +64,7 @@ def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
         hub.start()
         state, told = found(hub, code=0)["stations"]
         assert state == "warning" and told.startswith("1 of 1 away: rack-1 (since ")
-        assert "away: rack-1, last message: 1 h ago" in hub.spotter("status")
+        assert "away: rack-1, last message: 1 h ago" in hub.status(code=0)
 
         starts = hub.starts()
         hub.spotter("remove", "rack-1")
@@ -118,3 +118,23 @@ def test_a_broker_whose_port_is_taken_says_what_to_do(tmp_path: Path) -> None:
     told = hub.log.read_text()
     assert f"{hub.listen} is already in use by another program" in told
     assert "set another hub.listen" in told
+
+
+def test_a_page_whose_port_is_taken_is_said_with_what_to_do_and_by_the_exit_code(
+    tmp_path: Path,
+) -> None:
+    hub = Hub(tmp_path, more='[web]\nlisten = "PAGE"\n')
+    assert "page       -" in hub.status(code=1)  # nothing runs
+    with closing(listen_on(hub.page)), hub:
+        until(lambda: 'event="page failed"' in hub.log.read_text())
+        told = json.loads(hub.status("--json", code=1))
+        assert (told["running"], told["broker"]["answers"]) == (True, True)
+        assert (told["page"]["open"], told["page"]["reason"]) == (False, "port_taken")
+        (line,) = [one for one in hub.status(code=1).splitlines() if one.startswith("page")]
+        assert f"NOT open: {hub.page}: Address already in use" in line
+        assert "ss -ltnp" in line and "another web.listen" in line
+        state, words = found(hub, code=1)["page"]
+        assert state == "broken" and "ss -ltnp" in words
+    with hub:
+        assert f"at {hub.page}" in hub.status(code=0)
+        assert json.loads(hub.status("--json", code=0))["page"]["reason"] is None

@@ -110,10 +110,10 @@ def test_a_chain_sees_every_station_and_event_of_its_sites_and_no_name(
         assert isinstance(told, dict) and told["athlete"]["user_id"] == "u1"
         assert not shown["away"]
         assert f"{SITE}.rack-1" in chain.spotter("stations")
-        assert f"{CHAIN}, answers at" in site.spotter("status")
+        assert f"{CHAIN}, answers at" in site.status()
 
         chain.stop()
-        until(lambda: "FAILING" in site.spotter("status"))
+        until(lambda: "FAILING" in site.status())
         chain.start()
         assert f"{SITE}.rack-1" in stations_of(chain)  # known over a restart
         until(lambda: not sites_of(chain)[SITE]["away"])
@@ -122,7 +122,7 @@ def test_a_chain_sees_every_station_and_event_of_its_sites_and_no_name(
         until(lambda: not ids_at(chain, _OWN.stream))
         assert sites_of(chain) == {} == stations_of(chain)
         assert "left the chain" in site.spotter("leave")
-        assert "refuses" not in site.spotter("status")
+        assert "refuses" not in site.status()
 
 
 def _heard(ear: Ear, subject: str) -> bool:
@@ -139,7 +139,7 @@ def _misses(hub: Hub, other: Hub) -> bool:
     """Tell whether a hub says that the other one is away."""
     if hub.site == CHAIN:
         return bool(sites_of(hub)[other.site]["away"])
-    return "FAILING" in hub.spotter("status")
+    return "FAILING" in hub.status()
 
 
 def _lose(hub: Hub, other: Hub, kind: str, kept: Path) -> None:
@@ -259,7 +259,7 @@ def test_a_stolen_site_key_reaches_its_own_stream_alone_and_another_server_gets_
         chain.start()
         log = site.folder.broker_log
         until(lambda: "certificate not pinned" in log.read_text())
-        assert "cannot be reached" in site.spotter("status")
+        assert "cannot be reached" in site.status()
         assert "chain" in found_by_doctor(site)
 
 

@@ -167,7 +167,7 @@ def test_a_worker_finds_what_the_station_finds(
         until(lambda: helped.entries())
         until(lambda: _told_by_hub(hub, "fast-1")["finished"] == 1)
         assert helper.checked() == {"hub": "fine", "service": "fine", "disk space": "fine"}
-        assert "1 worker, 0 at work, 0 away" in hub.spotter("status")
+        assert "1 worker, 0 at work, 0 away" in hub.status(code=0)
     with alone.running():
         film_run(alone.capture / "run.mp4", seconds=4)
         until(lambda: alone.entries())
