@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
-from agent.settings.load import explained, explained_toml
+from agent.settings.load import explained_toml, validated
 from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
 from agent.station.network import reached_at
 
@@ -118,10 +118,7 @@ def load_hub(path: Path) -> HubSettings:
         raise ConfigError(f"{path}: {error.strerror}", hint=_HINT) from None
     except ValueError as error:
         raise explained_toml(error, path) from None
-    try:
-        return _with_credentials(HubSettings(**document), os.environ)
-    except ValidationError as error:
-        raise explained(error, path, hint=_HINT, env_prefix=ENV_PREFIX) from None
+    return _with_credentials(validated(HubSettings, document, path, hint=_HINT), os.environ)
 
 
 def _with_credentials(settings: HubSettings, environ: Mapping[str, str]) -> HubSettings:

@@ -5,7 +5,6 @@ come lines of KEY=VALUE: SOURCE, and as wanted PASSWORD, CAPTURE, SEGMENT_S, SIZ
 address is on a command line.
 """
 
-import os
 import re
 import sys
 import tomllib
@@ -14,7 +13,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import SettingsConfigDict
 
 from agent.bandwidth_schedule import parse_timetable
 from agent.camera_link import CAMERA_NAME, FROM_STATION, is_camera_address
@@ -22,8 +22,8 @@ from agent.disk.state_folder import rewriting
 from agent.errors import ConfigError
 from agent.recorder.cutting import CutPolicy
 from agent.recorder.policy import FilmedCamera, RecorderPolicy
-from agent.settings.load import explained, explained_toml, toml_value
-from agent.settings.model import Table
+from agent.settings.load import explained_toml, toml_value, validated
+from agent.settings.model import EnvironmentFirst, Table
 
 ENV_PREFIX = "RECORDER_"
 _MB = 1_000_000
@@ -118,8 +118,12 @@ class LinkSettings(Table):
     )
 
 
-class RecorderSettings(Table):
+class RecorderSettings(EnvironmentFirst):
     """Everything a recorder can be told; every key also as RECORDER_TABLE__KEY."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     camera: CameraSettings
     arm: ArmSettings = Field(default_factory=ArmSettings)
@@ -167,22 +171,7 @@ def load_recorder(path: Path) -> RecorderSettings:
         raise explained_toml(error, path) from None
     if path.stem.startswith("recorder-") and isinstance(document.get("camera", {}), dict):
         document.setdefault("camera", {}).setdefault("name", path.stem.removeprefix("recorder-"))
-    try:
-        return RecorderSettings(**_with_environment(document))
-    except ValidationError as error:
-        raise explained(error, path, hint=hint) from None
-
-
-def _with_environment(document: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with those of the environment, which go before the file's."""
-    merged = dict(document)
-    for name, value in os.environ.items():
-        table, found, key = name.lower().removeprefix(ENV_PREFIX.lower()).partition("__")
-        is_ours = name.upper().startswith(ENV_PREFIX) and found
-        if is_ours and table in RecorderSettings.model_fields:
-            before = merged.get(table, {})
-            merged[table] = {**before, key: value} if isinstance(before, dict) else before
-    return merged
+    return validated(RecorderSettings, document, path, hint=hint)
 
 
 _FOLDER = Path("/etc/spotter")
@@ -262,10 +251,7 @@ def write_recorder(folder: Path, name: str, given: Mapping[str, str], *, arm: st
     path = folder / f"recorder-{name}.toml"
     document = tomllib.loads(text)
     document["camera"]["name"] = name
-    try:
-        RecorderSettings(**document)
-    except ValidationError as error:
-        raise explained(error, path, hint="docs/cameras.md shows what a camera can be") from None
+    validated(RecorderSettings, document, path, hint="docs/cameras.md shows what a camera can be")
     if password:
         _write(folder / f"camera-password-{name}", f"{password}\n")
     if path.exists():

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings
 
 from agent.errors import ConfigError
 from agent.settings.model import (
@@ -29,6 +30,8 @@ from agent.settings.model import (
 
 DEFAULT_PATH = Path("/etc/spotter/station.toml")
 CONFIG_VARIABLE = "SPOTTER_CONFIG"
+
+Model = TypeVar("Model", bound=BaseSettings)
 
 
 def find_config(
@@ -214,17 +217,36 @@ def loaded_settings(explicit: Path | None) -> Loaded:
     path = find_config(explicit, os.environ)
     required = explicit is not None or CONFIG_VARIABLE in os.environ
     document = _read(path, required=required)
-    unknown = list(_unknown_names(document, path)) + list(_unknown_variables())
-    try:
-        settings = Settings(**_known(document))
-    except ValidationError as error:
-        raise _config_error([*unknown, *_mistakes(error, path)]) from None
-    if unknown:
-        raise _config_error(unknown)
+    settings = validated(Settings, document, path)
     loaded = Loaded(settings=settings, path=path, origins=_origins(document))
     for layer in _LAYERS:
         loaded, document = _with_layer(loaded, document, layer)
     return loaded
+
+
+def validated(
+    model: type[Model], document: Mapping[str, Any], path: Path, *, hint: str | None = None
+) -> Model:
+    """Return the settings of a file's content and the environment, which goes first.
+
+    Args:
+        model: the settings of one program, a field for each table.
+        document: the content of its file.
+        path: that file, for the messages.
+        hint: what helps with a mistake; if left out, where a station's settings are explained.
+
+    Raises:
+        ConfigError: naming every mistake, unknown names of file and environment included.
+    """
+    unknown = [*_unknown_names(model, document, path), *_unknown_variables(model)]
+    try:
+        settings = model(**_known(document, model))
+    except ValidationError as error:
+        mistakes = _mistakes(error, path, env_prefix=_prefix(model))
+        raise _config_error([*unknown, *mistakes], hint=hint) from None
+    if unknown:
+        raise _config_error(unknown, hint=hint)
+    return settings
 
 
 def check_hub_settings(tables: Mapping[str, Mapping[str, Any]]) -> None:
@@ -447,36 +469,49 @@ def explained_toml(error: ValueError, path: Path) -> ConfigError:
     return ConfigError(f"{path}: {error}", hint=_HOW_TO_WRITE)
 
 
-def _known(document: Mapping[str, Any]) -> dict[str, Any]:
+def _known(document: Mapping[str, Any], model: type[BaseSettings] = Settings) -> dict[str, Any]:
     """Return the document without the unknown names, which are reported apart."""
     known: dict[str, Any] = {}
     for table, values in document.items():
-        if table not in Settings.model_fields:
+        if table not in model.model_fields:
             continue
-        names = _keys(table)
+        names = _keys(table, model)
         is_table = isinstance(values, Mapping)
         known[table] = {k: v for k, v in values.items() if k in names} if is_table else values
     return known
 
 
-def _keys(table: str) -> list[str]:
-    model = Settings.model_fields[table].annotation
-    assert isinstance(model, type) and issubclass(model, BaseModel)  # every table is one
-    return list(model.model_fields)
+def _keys(table: str, model: type[BaseSettings] = Settings) -> list[str]:
+    table_model = model.model_fields[table].annotation
+    assert isinstance(table_model, type) and issubclass(
+        table_model, BaseModel
+    )  # every table is one
+    return list(table_model.model_fields)
 
 
-def _unknown_names(document: Mapping[str, Any], path: Path) -> Iterator[str]:
+def _prefix(model: type[BaseSettings]) -> str:
+    """Return how the variables of a program's settings begin."""
+    return model.model_config["env_prefix"]
+
+
+def _unknown_names(
+    model: type[BaseSettings], document: Mapping[str, Any], path: Path
+) -> Iterator[str]:
+    tables = list(model.model_fields)
     for table, values in document.items():
-        if table not in Settings.model_fields and not isinstance(values, Mapping):
-            places = [known for known in Settings.model_fields if table in _keys(known)]
-            below = " or ".join(f"[{place}]" for place in places) or "a table, such as [station]"
+        if table not in tables and not isinstance(values, Mapping):
+            places = [known for known in tables if table in _keys(known, model)]
+            below = (
+                " or ".join(f"[{place}]" for place in places) or f"a table, such as [{tables[0]}]"
+            )
             yield f"{path}: {table} stands outside of any table; it belongs below {below}"
-        elif table not in Settings.model_fields:
-            yield f"{path}: unknown table [{table}]{_nearest(table, list(Settings.model_fields))}"
+        elif table not in tables:
+            yield f"{path}: unknown table [{table}]{_nearest(table, tables)}"
         elif isinstance(values, Mapping):
+            keys = _keys(table, model)
             for key in values:
-                if key not in _keys(table):
-                    yield f"{path}: unknown setting {table}.{key}{_nearest(key, _keys(table))}"
+                if key not in keys:
+                    yield f"{path}: unknown setting {table}.{key}{_nearest(key, keys)}"
 
 
 def _origins(document: Mapping[str, Any]) -> dict[str, dict[str, Origin]]:
@@ -505,14 +540,17 @@ def _is_among(environment: set[str], table: str, key: str) -> bool:
     return _variable(table, key) in environment or f"{ENV_PREFIX}{table}".upper() in environment
 
 
-def _variable(table: str, key: str) -> str:
-    return f"{ENV_PREFIX}{table}__{key}".upper()
+def _variable(table: str, key: str, prefix: str = ENV_PREFIX) -> str:
+    return f"{prefix}{table}__{key}".upper()
 
 
-def _unknown_variables() -> Iterator[str]:
-    known = {_variable(table, key) for table in Settings.model_fields for key in _keys(table)}
+def _unknown_variables(model: type[BaseSettings]) -> Iterator[str]:
+    prefix = _prefix(model)
+    known = {
+        _variable(table, key, prefix) for table in model.model_fields for key in _keys(table, model)
+    }
     for name in os.environ:
-        is_ours = name.startswith(ENV_PREFIX) and "__" in name
+        is_ours = name.startswith(prefix) and "__" in name
         if is_ours and name.upper() not in known:
             yield f"environment: unknown setting {name}{_nearest(name, sorted(known))}"
 
@@ -564,16 +602,14 @@ def _as_written(value: object) -> str | None:
     return toml_value(value) if is_plain else None
 
 
-def explained(
-    error: ValidationError, path: Path, *, hint: str, env_prefix: str = ENV_PREFIX
-) -> ConfigError:
-    """Return what is wrong with the settings of another program of Spotter's."""
-    return _config_error(list(_mistakes(error, path, env_prefix=env_prefix)), hint=hint)
+def explained(error: ValidationError, path: Path, *, hint: str) -> ConfigError:
+    """Return what is wrong with a station's settings that are not in their file yet."""
+    return _config_error(list(_mistakes(error, path)), hint=hint)
 
 
 _EXPLAINED_BY = "every setting is explained by: spotter config --sample"
 
 
-def _config_error(mistakes: list[str], *, hint: str = _EXPLAINED_BY) -> ConfigError:
+def _config_error(mistakes: list[str], *, hint: str | None = None) -> ConfigError:
     count = f"{len(mistakes)} mistakes in the settings:\n  " if len(mistakes) > 1 else ""
-    return ConfigError(count + "\n  ".join(mistakes), hint=hint)
+    return ConfigError(count + "\n  ".join(mistakes), hint=_EXPLAINED_BY if hint is None else hint)

@@ -167,6 +167,53 @@ def test_a_misspelt_variable_is_a_mistake(tmp_path: Path, monkeypatch: pytest.Mo
     assert "mistakes" not in str(caught.value), "told once"
 
 
+_LOADED: dict[Callable[[Path], object], str] = {
+    load_settings: SMALLEST,
+    load_hub: '[hub]\nsite = "gym-1"\n',
+    load_recorder: '[camera]\nname = "main"\nsource = "test:"\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("load", "variable", "told"),
+    [
+        (load_settings, "SPOTTER_NOPE__LEVEL", "did you mean SPOTTER_LOG__LEVEL?"),
+        (load_settings, "SPOTTER_WEB__LISTN", "did you mean SPOTTER_WEB__LISTEN?"),
+        (load_hub, "HUB_LOGS__LEVEL", "did you mean HUB_LOG__LEVEL?"),
+        (load_hub, "HUB_WEB__LISTN", "did you mean HUB_WEB__LISTEN?"),
+        (load_recorder, "RECORDER_FILE__CAPTURE", "did you mean RECORDER_FILES__CAPTURE?"),
+        (load_recorder, "RECORDER_CAMERA__SORCE", "did you mean RECORDER_CAMERA__SOURCE?"),
+    ],
+)
+def test_an_unknown_variable_is_a_mistake_of_every_program(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    load: Callable[[Path], object],
+    variable: str,
+    told: str,
+) -> None:
+    path = write(tmp_path, _LOADED[load])
+    load(path)
+    monkeypatch.setenv(variable, "sk-secret")
+
+    with pytest.raises(ConfigError, match=f"environment: unknown setting {variable}; ") as caught:
+        load(path)
+
+    assert told in str(caught.value) and caught.value.hint
+    assert "sk-secret" not in str(caught.value) and "mistakes" not in str(caught.value)
+
+
+def test_the_environment_of_a_hub_and_a_recorder_goes_before_their_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUB_HUB__SITE", "gym-2")
+    monkeypatch.setenv("RECORDER_CAMERA__RATE", "25")
+
+    assert load_hub(write(tmp_path, _LOADED[load_hub])).hub.site == "gym-2"
+    recorder = load_recorder(write(tmp_path, _LOADED[load_recorder]))
+    assert (recorder.camera.rate, recorder.camera.name) == (25, "main")
+
+
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_settings(tmp_path / "none.toml")
@@ -338,10 +385,14 @@ def test_a_variable_of_a_hub_is_named_as_that(
         (load_settings, '[[api]]\nkey = "sk-secret"\n', "api: must be a table"),
         (load_settings, '[api]\nkey = {x = "sk-secret"}\n', "api.key: must be text"),
         (load_settings, '[api]\nkeey = "sk-secret"\n', "unknown setting api.keey"),
-        (load_hub, '[hub]\n[api]\nkey = "sk-secret"\n', "api: unknown setting"),
-        (load_hub, '[hub]\n[web]\npinn = "sk-secret"\n', "web.pinn: unknown setting"),
-        (load_recorder, '[camera]\n[api]\nkey = "sk-secret"\n', "api: unknown setting"),
-        (load_recorder, '[camera]\nsorce = "sk-secret"\n', "camera.sorce: unknown setting"),
+        (
+            load_hub,
+            '[hub]\n[api]\nkey = "sk-secret"\n',
+            "unknown table [api]; known: hub, web, log",
+        ),
+        (load_hub, '[hub]\n[web]\npinn = "sk-secret"\n', "web.pinn; did you mean pin?"),
+        (load_recorder, '[camera]\n[api]\nkey = "sk-secret"\n', "unknown table [api]"),
+        (load_recorder, '[camera]\nsorce = "sk-secret"\n', "camera.sorce; did you mean source?"),
     ],
 )
 def test_a_secret_in_the_wrong_place_is_not_repeated(
@@ -376,12 +427,7 @@ def test_a_mistake_is_named_in_words_of_the_file(tmp_path: Path, content: str, w
 def test_a_byte_order_mark_does_no_harm_and_another_encoding_is_named(
     tmp_path: Path, load: Callable[[Path], object]
 ) -> None:
-    contents: dict[object, str] = {
-        load_settings: SMALLEST,
-        load_hub: '[hub]\nsite = "gym-1"\n',
-        load_recorder: '[camera]\nname = "main"\nsource = "test:"\n',
-    }
-    content = contents[load]
+    content = _LOADED[load]
     path = tmp_path / "settings.toml"
     path.write_bytes(b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode())
     load(path)
