@@ -7,8 +7,8 @@ Enter.  The device is grabbed, so that nothing of it reaches a console; a read o
 not understood, or lost, is dropped whole: half a number may be another card's.
 """
 
+import errno
 import fcntl
-import os
 import ssl
 import stat
 import struct
@@ -130,27 +130,44 @@ class KeyDecoder:
 def read_device(
     device: Path, buttons: Mapping[int, ButtonAction] | None = None
 ) -> Iterator[str | ButtonAction]:
-    """Yield the cards that a reader reads and the buttons that are pressed, until it is unplugged
-    or its file ends.
+    """Yield the cards that a reader reads and the buttons that are pressed, until it is unplugged.
 
     Raises:
-        RequestError: it cannot be opened, is used by another program, or was unplugged.
+        RequestError: it is no input device, cannot be opened, is used by another program, or was
+            unplugged.
     """
-    decoder = KeyDecoder(buttons)
     try:
+        if not stat.S_ISCHR(device.stat().st_mode):  # not opened: a pipe would wait for a writer
+            raise _no_input_device(device)
         with device.open("rb", buffering=0) as opened:
-            if stat.S_ISCHR(os.fstat(opened.fileno()).st_mode):
-                fcntl.ioctl(opened.fileno(), _GRAB, 1)
+            fcntl.ioctl(opened.fileno(), _GRAB, 1)
             log.info("reader opened", device=device.name)
-            for event in _events(opened):
-                read = decoder.feed(event)
-                if read is not None:
-                    yield read
+            yield from decode_events(opened, buttons)
     except OSError as error:
+        if error.errno == errno.ENOTTY:
+            raise _no_input_device(device) from None
         raise RequestError(
             f"cannot read {device}: {error.strerror}",
             hint="is it plugged in, and are you in the group input?  ls /dev/input/by-id",
         ) from None
+
+
+def _no_input_device(device: Path) -> RequestError:
+    return RequestError(
+        f"{device} is not an input device",
+        hint="readers and pedals are in /dev/input/by-id, with names that end in -event-kbd",
+    )
+
+
+def decode_events(
+    opened: FileIO, buttons: Mapping[int, ButtonAction] | None = None
+) -> Iterator[str | ButtonAction]:
+    """Yield the cards and buttons in the events of an input device, until they end."""
+    decoder = KeyDecoder(buttons)
+    for event in _events(opened):
+        read = decoder.feed(event)
+        if read is not None:
+            yield read
 
 
 def _events(opened: FileIO) -> Iterator[InputEvent]:
@@ -235,10 +252,10 @@ def own_page(settings: WebSettings) -> str:
 def pass_on(
     device: Path, sender: CardSender, buttons: Mapping[int, ButtonAction] | None = None
 ) -> None:
-    """Send every card and every press of a button, until it is unplugged or its file ends.
+    """Send every card and every press of a button, until the device is unplugged.
 
     Raises:
-        RequestError: the reader cannot be read (any longer).
+        RequestError: it cannot be read, or no longer.
     """
     for read in read_device(device, buttons):
         if isinstance(read, ButtonAction):

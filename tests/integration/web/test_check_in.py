@@ -1,6 +1,7 @@
 """Card readers and the page: taps by a token, cards that are linked, groups that are edited."""
 
 import json
+import os
 import secrets
 import stat
 import struct
@@ -11,7 +12,7 @@ import httpx
 import pytest
 
 from agent.buttons import ButtonAction, parse_buttons
-from agent.card_reader import CardSender, own_page, read_device
+from agent.card_reader import CardSender, decode_events, own_page, read_device
 from agent.clock import read_clock
 from agent.errors import RequestError, UnreachableError
 from agent.outbox.devices import Role
@@ -159,7 +160,8 @@ def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_p
     device.write_bytes(typed("0004512345") + typed("77"))
     sender = CardSender(own_page(page.settings.web), TOKEN)
 
-    assert [sender.send(card) for card in read_device(device)] == ["assigned", "rejected"]
+    with device.open("rb", buffering=0) as opened:
+        assert [sender.send(card) for card in decode_events(opened)] == ["assigned", "rejected"]
 
     with pytest.raises(RequestError, match="refuses the token"):
         CardSender(page.origin, "x" * 20).send("0004512345")
@@ -169,6 +171,16 @@ def test_a_reader_that_types_checks_an_athlete_in(reader_page: ServedPage, tmp_p
     assert len(rests) == 2
     with pytest.raises(RequestError, match="cannot read"):
         list(read_device(tmp_path / "none"))
+
+
+def test_what_is_no_input_device_is_not_read(tmp_path: Path) -> None:
+    plain, pipe = tmp_path / "event0", tmp_path / "pipe"
+    plain.write_bytes(typed("0004512345"))
+    os.mkfifo(pipe)  # it would be waited at for ever
+    for device in (plain, pipe, tmp_path, Path(os.devnull)):
+        with pytest.raises(RequestError, match=f"{device} is not an input device") as caught:
+            list(read_device(device))
+        assert caught.value.hint and "/dev/input/by-id" in caught.value.hint
 
 
 def test_a_pedal_lets_the_next_one_on_and_stops_recording(
@@ -194,9 +206,10 @@ def test_a_pedal_lets_the_next_one_on_and_stops_recording(
     buttons = parse_buttons(["PageDown = next", "b = done", "f13 = stop"])
 
     told, kept = [], []
-    for read in read_device(device, buttons):
-        told.append(sender.send(read))
-        kept.append(present_of(page.outbox, now=read_clock()).at(read_clock()).assignment)
+    with device.open("rb", buffering=0) as opened:
+        for read in decode_events(opened, buttons):
+            told.append(sender.send(read))
+            kept.append(present_of(page.outbox, now=read_clock()).at(read_clock()).assignment)
 
     assert told == ["next", "done", "stop"]
     assert kept[0] is not None and kept[0].user_id == "ada" and kept[1] is None
