@@ -306,7 +306,7 @@ def push(
 
     FILE has the form of station.toml ("-": standard input) and replaces what was set there before.
     A station's settings take precedence over its group's, and a group's over those for all.
-    docs/facility.md lists the settings that can be set.  Each station validates them,
+    docs/facility-manage.md lists the settings that can be set.  Each station validates them,
     applies them without a restart, and reports it; invalid ones are rejected.  Without FILE: show
     what is set.
     """

@@ -61,7 +61,7 @@ def worker(
 
     Runs in the foreground until SIGTERM or Ctrl-C.  A machine may run several workers, each with a
     state folder of its own.  Stations whose analysis.offload allows it offer recordings; what no
-    worker analyses in time, the station analyses itself.  See docs/facility.md
+    worker analyses in time, the station analyses itself.  See docs/facility-manage.md
     """
     if check:
         report_findings(worker_rounds(state.absolute()), as_json=as_json)

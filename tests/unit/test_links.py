@@ -17,6 +17,7 @@ _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+?) *$", re.MULTILINE)
 _MOST_TERMS = 60
+_LONGEST_PAGE = 300  # lines
 
 
 def prose(path: Path) -> str:
@@ -66,6 +67,12 @@ def test_every_page_is_linked_from_another() -> None:
     }
 
     assert set((REPOSITORY / "docs").glob("**/*.md")) - linked == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_no_page_is_longer_than_a_reader_who_looks_for_one_thing_can_use(path: Path) -> None:
+    is_page = path.parent.name == "docs"
+    assert not is_page or len(path.read_text().splitlines()) <= _LONGEST_PAGE
 
 
 def test_modules_that_the_architecture_page_names_exist() -> None:
