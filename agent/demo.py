@@ -411,7 +411,7 @@ _RECORDER_STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class LiveEvent:
-    """One step, and of a take its clip code and the seconds since the effort was over."""
+    """One step, and of a take its clip code and the seconds since its movement ended."""
 
     step: LiveStep
     clip_code: str = ""
@@ -524,7 +524,7 @@ def _take_events(outbox: Outbox) -> Iterator[LiveEvent]:
 
 
 def _since_effort_s(outbox: Outbox, entry: Entry) -> float:
-    """Return how long ago the effort of a take was over, by the clock of its recorder."""
+    """Return how long ago the movement of a take ended, by the clock of its recorder."""
     source, capture = outbox.files.sources(entry.id)[-1]
     took = [take for take in outbox.takes.of(capture) if take.number == source.take_number]
     sidecar = capture.evidence.sidecar

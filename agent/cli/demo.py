@@ -145,7 +145,7 @@ def _film_live(out: Console, *, keep: bool) -> None:
         for event in station.events(within_s=None if out.is_terminal else _LIVE_WITHIN_S):
             words = _LIVE_WORDS[event.step]
             if event.clip_code:
-                words = f"take {event.clip_code} {words}, {event.after_s:.1f} s after the effort"
+                words = f"take {event.clip_code} {words}, {event.after_s:.1f} s after the movement"
                 words += f": {event.reason}" * bool(event.reason)
             out.print(f"{time.monotonic() - begun_s:6.1f} s  {words}", highlight=False)
             if event.step is LiveStep.WATCHING:
@@ -238,7 +238,7 @@ def _show(out: Console, outcome: DemoResult) -> None:
         "session": f"[bold]{session.session_id}[/bold]",
         "title": escape(session.title),
         "athlete": session.user_id,
-        "movement": f"{fields['exercise_name']}, {fields['barbell_mass']} kg",
+        "exercise": f"{fields['exercise_name']}, {fields['barbell_mass']} kg",
         "sha256": f"{session.video_sha256[:16]}…, identical here and at the API",
         "saved": f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",

@@ -167,7 +167,7 @@ def session_lines(followed: Followed, here: LocalTime) -> list[tuple[str, str]]:
         ("clip", f"{entry.name}, {entry.clip_code}, {entry.clip_seconds:.1f} s"),
         ("title", entry.server_title or entry.title or "-"),
         ("athlete", entry.user_id or "-"),
-        ("movement", movement + mass),
+        ("exercise", movement + mass),
         ("filmed", _full(entry.filmed_at, here)),
         ("delivered", _full(entry.sent_at, here)),
         ("state", follow_up.words),

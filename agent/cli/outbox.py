@@ -200,7 +200,7 @@ def undo(config: Path | None, as_json: bool) -> None:
 
 Change = Callable[[Outbox, str], Capture | Entry]
 
-_HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "MOVEMENT", "FILMED ({zone})", "FILE", "")
+_HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "EXERCISE", "FILMED ({zone})", "FILE", "")
 _STATES = [
     *("captured", "analysing", "analysed", "skipped", "quarantined", "discarded"),
     *("ready", "held", "uploading", "uncertain", "uploaded", "completed", "dead"),

@@ -220,7 +220,7 @@ def _print(document: Document) -> None:
 def _facts(document: Mapping[str, Any], here: LocalTime) -> Iterator[tuple[str, str | None]]:
     if document["kind"] == "clip":
         yield "athlete", _athlete(document["athlete"])
-        yield "movement", _movement(document["movement"])
+        yield "exercise", _movement(document["movement"])
         if document["recorded_at"]:
             yield "recorded", here.moment_or(document["recorded_at"])
         yield "clip", _clip(document["clip"])

@@ -342,7 +342,7 @@ def report_of_parts(
     Args:
         reports: where each part begins, and what was found in it.
         shown: the parts.
-        length_s: of the capture: an effort continues into another one at its ends only.
+        length_s: of the capture: a take continues into another one at its ends only.
     """
     takes: list[dict[str, object]] = []
     quality: list[dict[str, object]] = []

@@ -694,7 +694,7 @@ def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> l
 
 
 def _is_expected(captures: WatchedFolder, board: RecorderBoard, settle_s: float) -> bool:
-    """Tell whether a capture is about to be ingested: a recorder ends a file after an effort."""
+    """Tell whether a capture is about to be ingested: a recorder ends a file after a take."""
     return captures.closed_within(settle_s + _TAKEN_IN_S) or any(
         sight.report.moved and not sight.is_silent for sight in board.sights()
     )

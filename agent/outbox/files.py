@@ -1,8 +1,8 @@
 """Files of rows: what should be on the disk, what is damaged, and which files may be removed.
 
 Undelivered is never among the removable: a file may go when each clip that was cut of it is
-acknowledged by the API, or was discarded by a person or by a setting a person chose; or when nobody
-made an effort in it.  The UPDATE that begins a removal asks for that once more.
+acknowledged by the API, or was discarded by a person or by a setting a person chose; or when no
+take was found in it.  The UPDATE that begins a removal asks for that once more.
 """
 
 import json

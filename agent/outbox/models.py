@@ -113,7 +113,7 @@ class TakeOrigin(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Take:
-    """One athlete's continuous effort in a capture, in seconds of presentation time."""
+    """What one athlete did in a capture without a longer rest, in seconds of presentation time."""
 
     number: int  # 1 for the first in its capture; never given again
     start_s: float  # bounds of the clip
@@ -256,7 +256,7 @@ class NewEntry:
 
     clip_code: str
     generation: int
-    sources: tuple[ClipSource, ...]  # in order; two where a recording was split in mid-effort
+    sources: tuple[ClipSource, ...]  # in order; two where a recording was split during a take
     state: EntryState  # ready or held; discarded only by a setting a person chose
     reason: str | None
     due_at: float  # Unix time

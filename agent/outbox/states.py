@@ -9,7 +9,7 @@ class CaptureState(StrEnum):
     CAPTURED = "captured"  # ingested; may be analysed from due_at on
     ANALYSING = "analysing"  # in the hands of the one living daemon
     ANALYSED = "analysed"  # its clips have entries
-    SKIPPED = "skipped"  # nobody made an effort in it
+    SKIPPED = "skipped"  # no take was found in it
     QUARANTINED = "quarantined"  # unreadable; kept, with its reason
     DISCARDED = "discarded"  # a person, a setting or a growing file ended it
 

@@ -572,7 +572,7 @@ class QualitySettings(Table):
     too_bright: Severity = _code("Overexposed")
     against_light: Severity = _code("The athlete is backlit")
     blurred: Severity = _code("Blurred, or a dirty lens")
-    feet_out_of_frame: Severity = _code("Feet out of the picture during the effort")
+    feet_out_of_frame: Severity = _code("Feet out of the picture during the take")
     hands_out_of_frame: Severity = _code("Hands out of the picture")
     head_out_of_frame: Severity = _code("Head out of the picture")
     too_small: Severity = _code("The athlete is too small in the picture")
@@ -590,7 +590,7 @@ class QualitySettings(Table):
     )
     effort_doubtful: Severity = Field(
         "hold",
-        description="Movement that may not be an effort, such as one stretch: ignore | warn | hold",
+        description="Movement that may not be a take, such as one stretch: ignore | warn | hold",
     )
     activity_differs: Severity = _code("The movement differs from the assigned activity")
     begins_before: Severity = _code("The movement began before the recording")
@@ -598,7 +598,7 @@ class QualitySettings(Table):
     too_many_jumps: Severity = _code("More than five jumps in one clip")
     run_too_long: Severity = _code("More than a minute of running in one clip")
     not_from_the_side: Severity = _code("A lift or a run not filmed from the side")
-    others_in_picture: Severity = _code("Another person in the picture during the effort")
+    others_in_picture: Severity = _code("Another person in the picture during the take")
     too_few_pixels: Severity = _code("Fewer than 720 lines of picture")
     take_limited: Severity = _code("Longer than longest_s")
 

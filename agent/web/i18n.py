@@ -35,13 +35,13 @@ UPLOADS_PAUSED: Mapping[str, str] = {  # why nothing is uploaded; with n, how ma
     "network": N_("No internet. Clips are stored and upload automatically."),
     "tls": N_("The connection is not secure. Check the station's clock and network."),
     "not_our_api": N_("The network answers instead of AiKYNETIX. Does it require a login?"),
-    "no_key": N_("No API key. Takes are stored until there is one."),
-    "key": N_("The API key is rejected. Takes are stored until it works again."),
-    "account": N_("The account is rejected. Takes are stored; contact AiKYNETIX."),
+    "no_key": N_("No API key. Clips are stored until there is one."),
+    "key": N_("The API key is rejected. Clips are stored until it works again."),
+    "account": N_("The account is rejected. Clips are stored; contact AiKYNETIX."),
     "server_asks_to_wait": N_("AiKYNETIX asked for a pause. Uploads resume automatically."),
     "server": N_("AiKYNETIX has a problem. Uploads resume automatically."),
     "many_clips_fail": N_("Uploads keep failing. Spotter retries automatically."),
-    "plan_limit": N_("The plan's sessions are used up. Takes waiting: %(n)s."),
+    "plan_limit": N_("The plan's sessions are used up. Clips waiting: %(n)s."),
 }
 UPLOADS_PAUSED_OTHERWISE = N_("Uploads are paused. Everything is stored.")
 ENTRY_STATES: Mapping[str, str] = {  # of a take
@@ -61,7 +61,7 @@ REASONS: Mapping[str, str] = {  # why a take or a recording waits for a person
     "recording_time_unknown": N_("The recording time is unknown."),
     "analysis_failed": N_("The analysis failed. Check the clip."),
     "analysis_hold": N_("The analysis is unclear. Watch the clip, then assign the athlete."),
-    "key_cannot_send_for_others": N_("The API key can only upload its owner's takes."),
+    "key_cannot_send_for_others": N_("The API key can only upload its owner's clips."),
     "record_damaged": N_(
         "The last decision about this take was lost. Decide again: upload or discard."
     ),

@@ -255,7 +255,7 @@ def _tried(page: WebContext, key: str) -> tuple[str, bool]:
     try:
         answer = ask_whose_key(page.settings.api, key, now=page.now)
         if answer.status == 403 and answer.error_words():
-            return N_("Key saved. It can only upload its owner's takes."), True
+            return N_("Key saved. It can only upload its owner's clips."), True
         if answer.status != 200:
             raise lane_fault(answer, now_s=page.now().utc_s)
         account = read_account(answer)
@@ -266,7 +266,7 @@ def _tried(page: WebContext, key: str) -> tuple[str, bool]:
     if not account.has_api_access:
         return N_("Key saved. The account's plan has no access to the API."), True
     if not account.acts_for_others:
-        return N_("Key saved. It can only upload its owner's takes."), True
+        return N_("Key saved. It can only upload its owner's clips."), True
     return N_("Key saved: AiKYNETIX accepts it."), True
 
 

@@ -335,8 +335,8 @@ async def resolve(page: WebContext, context: RequestContext, form: ResolveForm) 
         page,
         context,
         page.texts.ngettext(
-            "Linked to %(name)s. %(n)s take will be uploaded.",
-            "Linked to %(name)s. %(n)s takes will be uploaded.",
+            "Linked to %(name)s. %(n)s clip will be uploaded.",
+            "Linked to %(name)s. %(n)s clips will be uploaded.",
             n,
             name=name,
         ),

@@ -24,11 +24,11 @@ _ROUNDS = 3
 _OPTIONS = TakeOptions(activity="running")
 _PROFILED = {"ten", "all", "empty"}
 _TITLES = {
-    "ten": "60 s of 1080p30, 10 s of effort",
-    "all": "60 s of 1080p30, all effort",
+    "ten": "60 s of 1080p30, a take of 10 s",
+    "all": "60 s of 1080p30, all one take",
     "empty": "60 s of 1080p30, nobody there",
     "single": "60 s of 1080p30, one keyframe",
-    "rate": "60 s of 1080p30, 10 s of effort, at a constant 3 Mbit/s",
+    "rate": "60 s of 1080p30, a take of 10 s, at a constant 3 Mbit/s",
     "long": "10 min of 1080p30, five takes",
 }
 

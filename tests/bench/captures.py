@@ -24,10 +24,10 @@ _STORIES: dict[str, list[tuple[str, float | None]]] = {
 def capture(name: str) -> Path:
     """Return a capture of 60 s, 1920x1080, 30 fps; drawn once.
 
-    `ten` has 10 s of effort, `single` is the same with one keyframe, `rate` the same at a
-    constant rate, which makes packets tell nothing; in `all` all is effort, in `empty` nothing;
+    `ten` has a take of 10 s, `single` is the same with one keyframe, `rate` the same at a
+    constant rate, which makes packets tell nothing; in `all` all is one take, in `empty` nothing;
     `live` is `all` as an IP camera sends it, without B-frames; `long` is ten minutes with five
-    efforts.
+    takes.
     """
     path = cache_folder() / f"bench-{name}.mp4"
     if not path.exists():
@@ -49,7 +49,7 @@ def capture(name: str) -> Path:
 
 
 def capture_4k() -> Path:
-    """Return a short capture of 3840x2160 with an effort in it."""
+    """Return a short capture of 3840x2160 with a take in it."""
     path = cache_folder() / "bench-4k.mp4"
     if not path.exists():
         draw(_story([("stand", 2.0), ("run", 3.0), ("stand", 1.0)], 3840, 2160), _part(path))

@@ -18,7 +18,7 @@ _SETTINGS: dict[str, dict[str, object]] = {
 
 
 def bench_latency() -> None:
-    """Print the seconds for 60 s of 1080p30 with one effort, each in a daemon of its own."""
+    """Print the seconds for 60 s of 1080p30 with one take, each in a daemon of its own."""
     content = capture("ten").read_bytes()
     seconds = [_delivery_s(content) for _ in range(_ROUNDS)]
     print(

@@ -268,7 +268,7 @@ def _lines(source: PageContext, facts: StatusInputs, word: StationStatus) -> Ite
         yield texts.gettext("Nothing left to upload.")
     if facts.sent:
         yield texts.ngettext(
-            "%(n)s take uploaded today.", "%(n)s takes uploaded today.", facts.sent
+            "%(n)s clip uploaded today.", "%(n)s clips uploaded today.", facts.sent
         )
     elif not facts.ever_sent and word is StationStatus.IDLE:
         yield texts.gettext("Nothing recorded yet.")
@@ -319,7 +319,7 @@ def _about_camera(source: PageContext, facts: StatusInputs) -> Iterator[str]:
 def _about_waiting(source: PageContext, facts: StatusInputs) -> str:
     """Return what waits to be sent, and when it will have gone out where that is known."""
     texts, n = source.texts, facts.clips_waiting
-    told = texts.ngettext("%(n)s take to upload.", "%(n)s takes to upload.", n)
+    told = texts.ngettext("%(n)s clip to upload.", "%(n)s clips to upload.", n)
     if facts.lane_reason is not None or facts.stuck:
         return told  # nobody knows when
     now_s = source.now().utc_s
@@ -330,8 +330,8 @@ def _about_waiting(source: PageContext, facts: StatusInputs) -> str:
         return told
     left = texts.duration(max(1.0, line.sent_at - now_s))
     return texts.ngettext(
-        "%(n)s take to upload, done in about %(left)s.",
-        "%(n)s takes to upload, done in about %(left)s.",
+        "%(n)s clip to upload, done in about %(left)s.",
+        "%(n)s clips to upload, done in about %(left)s.",
         n,
         left=left,
     )
