@@ -119,7 +119,7 @@ def write_backup(
         videos: whether captures, clips, pictures and results are in it.
         now: this moment.
         kind: None: of a station.
-        progress: is told how much is written.
+        progress: is called with how much is written.
 
     Raises:
         RequestError: it cannot be written.

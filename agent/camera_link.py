@@ -1,4 +1,4 @@
-"""What the daemon and a recorder tell each other over a Unix socket: JSON, one message a line.
+"""What the daemon and a recorder send each other over a Unix socket: JSON, one message a line.
 
 Once a second the daemon sends an order (whether to film, why, and until when), and the recorder a
 report of what its camera does.  Both ends are on one box and in one boot, so the time since boot

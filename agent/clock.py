@@ -45,7 +45,7 @@ class Instant:
     def elapsed_s(self, now: "Instant") -> float:
         """Return the seconds from this moment to a later one: as many as are sure.
 
-        Over a boot, UTC tells; where it was not trusted, only the time since this boot is sure.
+        Across a boot, UTC decides; where it was not trusted, only the time since this boot is sure.
         """
         if self.boot_id is not None and self.boot_id == now.boot_id:
             assert self.boot_s is not None and now.boot_s is not None  # goes with boot_id

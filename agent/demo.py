@@ -81,7 +81,7 @@ def run_command(
     Args:
         words: of the command.
         config: the settings.
-        told: its standard input.
+        told: what its standard input says.
     """
     return subprocess.run(
         _command(words, config),
@@ -169,7 +169,7 @@ class DemoResult:
 
     session: SandboxSession
     numbers: Mapping[str, Number]  # what the API measured
-    document: Path  # everything it told
+    document: Path  # everything it printed
     video: Path  # the analysed one
     clip_code: str
     capture_seconds: float
@@ -236,7 +236,7 @@ def prepared_demo() -> Iterator[tuple[DemoPlace, Sandbox]]:
 
 
 def _remove_earlier() -> None:
-    """Remove what earlier demos of this user have left to be looked at, unless they still run."""
+    """Remove what earlier demos of this user have left for inspection, unless they still run."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), _locked(folder):
             if folder.lstat().st_uid == os.geteuid():
@@ -322,7 +322,7 @@ def _daemon(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _film(path: Path, tell: Tell) -> None:
-    """Let the camera program film, and tell how far the file has grown."""
+    """Let the camera program film, and report how far the file has grown."""
     story = storyboard.demo()
     SceneCamera(story).record(path, on_frame=lambda done: tell("film", done / story.frame_count))
 
@@ -330,7 +330,7 @@ def _film(path: Path, tell: Tell) -> None:
 def _follow(
     place: DemoPlace, sandbox: Sandbox, daemon: subprocess.Popen[bytes], tell: Tell
 ) -> DemoResult:
-    """Tell what becomes of the capture, until its analysed video is here."""
+    """Report what becomes of the capture, until its analysed video is here."""
     latest_s = time.monotonic() + _WITHIN_S
     with Outbox.open(place.state) as outbox:
         while time.monotonic() < latest_s and daemon.poll() is None:

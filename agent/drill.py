@@ -562,8 +562,8 @@ def run_drill(
     """Rehearse faults in a scratch folder.
 
     Args:
-        begin: told what begins.
-        enter: told how it ended.
+        begin: called with what begins.
+        enter: called with how it ended.
         rehearsals: which ones.
 
     Raises:
@@ -586,7 +586,7 @@ def run_drill(
                 note(_rehearse(rehearsal, drill))
     except (ScenarioFailed, AgentError, OSError) as error:
         note(_line(_LAY_UP, began_s, error))
-    except KeyboardInterrupt:  # nothing came out that somebody would look into
+    except KeyboardInterrupt:  # nothing came out that somebody would have to examine
         shutil.rmtree(folder)
         raise
     kept = None if all(line.held for line in lines) else folder

@@ -91,7 +91,7 @@ def facility_demonstration(
     """Run a facility through a training; it lives on until the context ends.
 
     Args:
-        say: told what happens, in one line each.
+        say: called with what happens, in one line each.
         stations: how many, at most three.
         workers: how many.
         takes: of each station.
@@ -185,7 +185,7 @@ def _train(facility: _Facility, say: Say, *, takes: int) -> None:
 
 
 def _film(path: Path, *, seed: int) -> None:
-    """Film a snatch in real time: a file that is written faster tells no time of recording."""
+    """Film a snatch in real time: a file that is written faster shows no time of recording."""
     parts = [Segment("stand", 3.0), Segment("snatch", 6.0), Segment("stand", 3.0)]
     story = Storyboard(parts, view="oblique", width=480, height=270, fps=15, seed=seed)
     begun_s = time.monotonic()

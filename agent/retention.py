@@ -1,9 +1,9 @@
 """Removes delivered files when their time is over, or earlier when space is short.
 
 Nothing undelivered is ever touched, whatever its age and however full the disk.  When space is
-short, what may go goes early: first what the API told of clips and can tell again, then the clips
-and pictures that were kept to be looked at, then originals, oldest first.  Clearing is row, unlink,
-fsync, row: cut off anywhere, the next start finishes it.
+short, what may go goes early: first what the API returned of clips and can return again, then the
+clips and pictures that were kept for viewing, then originals, oldest first.  Clearing is row,
+unlink, fsync, row: cut off anywhere, the next start finishes it.
 """
 
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ class RetentionPolicy:
     keep_originals_h: float = 48.0  # after the last clip was delivered
     keep_skipped_days: float = 7.0  # captures without a take
     keep_clips_days: float = 7.0  # clips and their pictures, after delivery
-    keep_results_days: float = 30.0  # what the API told of a session, and its analysed video
+    keep_results_days: float = 30.0  # what the API returned of a session, and its analysed video
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +151,7 @@ class RetentionStage:
             self._refused = None
 
     def _clear_aged(self, now: Instant) -> bool:
-        """Clear what has stayed for its time; tell whether there may be more."""
+        """Clear what has stayed for its time; return whether there may be more."""
         policy, believed = self._policy, self._ages.are_believed(now)
 
         def before(keep_s: float) -> float:
@@ -168,7 +168,7 @@ class RetentionStage:
         return results or clips or originals
 
     def _clear_early(self) -> bool:
-        """Clear a little of what may go, the oldest first; tell whether there may be more."""
+        """Clear a little of what may go, the oldest first; return whether there may be more."""
         cleared = (
             self._clear_results(_HOWEVER_YOUNG, while_short=True)
             or self._clear_clips(_HOWEVER_YOUNG, while_short=True)
@@ -219,7 +219,7 @@ class RetentionStage:
         capture = self._outbox.captures.by_id(capture_id)
         assert capture is not None  # rows are never deleted
         if capture.hidden_stretches:
-            return True  # an archive is to be looked at; part of this one is not
+            return True  # an archive is to be viewed; part of this one is not
         try:
             self._archive.keep(capture, self._outbox.entries.of_capture(capture_id))
         except OSError as error:

@@ -53,7 +53,7 @@ def read_secret(
         file: with the secret alone, in one line.
         environ: names the folder of the credentials.
         credential: its name there.
-        accepts: tells a secret from what somebody put into the file by mistake.
+        accepts: distinguishes a secret from what somebody put into the file by mistake.
         of_page: the file in the state folder of what was set on the page.
     """
     secret = None if value is None else value.get_secret_value().strip()

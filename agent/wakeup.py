@@ -1,6 +1,6 @@
 """Wakes a running daemon: a datagram socket in the state folder.
 
-The outbox is the interface; this only says "look now".  Nobody listening is no error.
+The outbox is the interface; this only says "check now".  Nobody listening is no error.
 """
 
 import contextlib

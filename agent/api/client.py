@@ -192,7 +192,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
         return self.documents(key, lambda id_, told: visit(read_session(id_, told)))
 
     def documents(self, key: ApiKey, visit: Callable[[str, object], None]) -> bool:
-        """Do the same with the id of every session and all that the list tells of it.
+        """Do the same with the id of every session and all that the list contains about it.
 
         Raises:
             ApiUnavailableError: as for `sessions`.

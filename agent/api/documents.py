@@ -29,7 +29,7 @@ _AFTER_VALUE = frozenset(_SPACE + ",:}]")
 
 
 class ListedSession(NamedTuple):
-    """One session in the list; what it does not tell, or not as a text, is empty."""
+    """One session in the list; what it does not contain, or not as text, is empty."""
 
     session_id: str
     title: str = ""
@@ -44,7 +44,7 @@ class ListedSession(NamedTuple):
         return told is not None and told + _WIDEST_ZONE < moment.replace(tzinfo=None)
 
     def is_surely_newer_than(self, moment: datetime) -> bool:
-        """Tell the same of a session that was made after `moment`."""
+        """Tell whether the session was created after `moment` (UTC), in any time zone."""
         told = self._told_at()
         return told is not None and told - _WIDEST_ZONE > moment.replace(tzinfo=None)
 
@@ -53,7 +53,7 @@ class ListedSession(NamedTuple):
         for day in _DAYS:
             for hour in _HOURS:
                 try:
-                    return datetime.strptime(f"{self.date} {self.time}", f"{day} {hour}")  # noqa: DTZ007  # the API tells no zone: all are allowed for
+                    return datetime.strptime(f"{self.date} {self.time}", f"{day} {hour}")  # noqa: DTZ007  # the API gives no zone: all are allowed for
                 except ValueError:
                     continue
         return None
@@ -70,7 +70,7 @@ def read_sessions(parts: Iterable[bytes]) -> Iterator[ListedSession]:
 
 
 def read_documents(parts: Iterable[bytes]) -> Iterator[tuple[str, object]]:
-    """Yield the id of each session and what the list tells of it, whatever that is.
+    """Yield the id of each session and what the list contains about it, whatever that is.
 
     Raises:
         ValueError: as for `read_sessions`.
@@ -160,7 +160,7 @@ class _Document:
 
 
 def read_session(session_id: str, told: object) -> ListedSession:
-    """Return what the list tells of a session that it is known by."""
+    """Return what the list contains of a session by which it is known."""
     told = told if isinstance(told, dict) else {}
     made = told.get("created_at")
     made = made if isinstance(made, dict) else {}
@@ -206,7 +206,7 @@ class Analysis:
 
 
 def session_path(activity: str, session_id: str) -> str:
-    """Where the API tells of one session."""
+    """The path of the API for one session."""
     return contract.path_of("session", activity, session_id=session_id)
 
 
@@ -442,7 +442,7 @@ def _read_user(entry: object) -> User | None:
 
 
 def _is_measured(value: object) -> bool:
-    """Tell a measure from what stands for none: nothing, zero, or a text that is no number."""
+    """Tell whether it is a measure, not what stands for none: nothing, zero, or another text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return False
     try:

@@ -9,7 +9,7 @@ address registries (RFC 6890), as of 2025.
 The host gets no key and no cookie.  Its name is resolved once, every address is judged, and the
 connection goes to just that address (a name that is resolved again could say another).  Redirects
 are followed by hand, each judged like the first.  Proxies of the environment are left aside: behind
-one, nobody could tell where a name leads.  Nothing is unpacked, and nothing is larger or slower
+one, nobody could know where a name leads.  Nothing is unpacked, and nothing is larger or slower
 than it may be.
 """
 
@@ -67,7 +67,7 @@ class CheckedUrl:
 
 
 def read_link(told: object, *, allow_http: bool = False) -> CheckedUrl:
-    """Return the link that an answer tells.
+    """Return the link that an answer contains.
 
     Raises:
         RejectedDownloadError: it is none that may be asked.
@@ -177,7 +177,7 @@ def why_not_public(address: Address) -> str | None:
 
 
 def read_address(text: str) -> Address:
-    """Return an address as a resolver tells it, its zone left out.
+    """Return an address as a resolver gives it, its zone left out.
 
     Raises:
         ValueError: it is none.
@@ -277,7 +277,7 @@ class RemoteFile:
     """What a file was, or is, at its host."""
 
     validator: str | None = None  # its tag, or the date of its last change; None: neither is usable
-    total_bytes: int | None = None  # as the host told; None: it did not
+    total_bytes: int | None = None  # as the host announced it; None: it did not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -418,7 +418,7 @@ def _validator(headers: Mapping[str, str]) -> str | None:
     return told if is_usable else None
 
 
-ENOUGH_BYTES = 12  # from the beginning, to tell what it is
+ENOUGH_BYTES = 12  # from the beginning, to recognise what it is
 _EBML = b"\x1a\x45\xdf\xa3"
 _FIRST_BOXES = frozenset({b"ftyp", b"styp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"})
 _MOST_BOXES = 100_000
@@ -492,7 +492,7 @@ class DownloadProgress:
     can_resume: bool  # whether the rest could come another time
 
 
-# Is told before the first part, and of every part before the next is asked for.  It may take its
+# Is called before the first part, and of every part before the next is asked for.  It may take its
 # time, which is not held against the host; what it raises ends the fetching.
 Pace = Callable[[DownloadProgress], None]
 
@@ -631,10 +631,10 @@ class Storage:
         """Fetch the video to which a link leads, from where it broke off the last time.
 
         Args:
-            told: the link, as the API told it.
+            told: the link, as the API gave it.
             sink: where it goes.
             most_bytes: a larger one is not wanted.
-            pace: looks on.
+            pace: is called before every part, and may wait.
 
         Raises:
             TemporaryDownloadError: it may come later; what has come is in the target.
@@ -733,7 +733,7 @@ class Storage:
 
     @contextmanager
     def _errors(self, link: CheckedUrl) -> Iterator[None]:
-        """Let foreign errors become ours; none of them tells the link."""
+        """Let foreign errors become ours; none of them contains the link."""
         try:
             yield
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:

@@ -126,7 +126,7 @@ def lane_fault(answer: ApiResponse, *, now_s: float) -> ApiUnavailableError:
 def requested_wait_s(answer: ApiResponse, *, now_s: float) -> float | None:
     """Return the seconds that an answer asks to be left alone for, or None.
 
-    A date is meant on the server's clock; where the answer tells that, the box's own may be wrong.
+    A date is meant on the server's clock; where the answer gives that, the box's own may be wrong.
     """
     server_now_s = _http_date_s(answer.date)
     return parse_retry_after(

@@ -2,7 +2,7 @@
 
 httpx bounds every single wait, and nothing bounds their sum: a server that takes or gives a byte
 now and then would keep an exchange alive for ever.  And a thread that is blocked in a socket can
-look at no flag.  So a second thread looks on, and shuts the socket down once the exchange must
+look at no flag.  So a second thread watches, and shuts the socket down once the exchange must
 end; a blocked reader gets the end of the stream.
 """
 
@@ -22,8 +22,8 @@ from types import TracebackType
 
 from agent.heartbeat import own_heartbeat
 
-# Is told how many bytes may go next and how many are left; waits for as long as they must, and
-# returns how many may go.  What it raises ends the upload.
+# Is called with how many bytes may go next and how many are left; waits for as long as they must,
+# and returns how many may go.  What it raises ends the upload.
 Pace = Callable[[int, int], int]
 
 
@@ -101,10 +101,10 @@ Judge = Callable[[int], None]
 
 
 class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
-    """Looks on while its own block makes one exchange; hand `trace` to the request."""
+    """Watches while its own block makes one exchange; hand `trace` to the request."""
 
     def __init__(self, judge: Judge, *, every_s: float = _LOOK_EVERY_S) -> None:
-        """Prepare to look on.
+        """Prepare to watch.
 
         Args:
             judge: is called repeatedly with how many bytes were handed over and not yet

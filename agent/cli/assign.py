@@ -159,7 +159,7 @@ def keep(config: Path | None, as_json: bool) -> None:
 
 
 def _speak(say: AssignCommand, *, config: Path | None, as_json: bool) -> None:
-    """Record what is said, wake the daemon, and tell what holds now."""
+    """Record what is said, wake the daemon, and print what holds now."""
 
     now = read_clock()
     with steered_outbox(config) as (settings, outbox):
@@ -368,7 +368,7 @@ def _id_at(outbox: Outbox, place: int) -> int:
 
 
 def _change(change: Change, *, config: Path | None, as_json: bool) -> None:
-    """Change the queue and tell how it stands."""
+    """Change the queue and print how it stands."""
 
     with steered_outbox(config) as (settings, outbox):
         change(outbox, station_rules(settings))

@@ -175,7 +175,7 @@ def forget(
 def _erase(
     settings: Settings, outbox: Outbox, key: str, *, also_at_api: bool, yes: bool
 ) -> dict[str, object]:
-    """Erase the person as far as that can be done now; return what scripts are told."""
+    """Erase the person as far as that can be done now; return the document for scripts."""
     owned = erasure_preview(outbox, key)
     before = outbox.forgettings.of_person(*split_key(key))
     is_here = bool(owned.clips or owned.sessions or athlete_of(outbox, key))
@@ -201,7 +201,7 @@ def _erase(
 
 
 def _erased_before(settings: Settings, key: str, before: Sequence[Erasure]) -> dict[str, object]:
-    """Return what scripts are told of somebody of whom nothing is left to erase."""
+    """Return the document for scripts about somebody of whom nothing is left to erase."""
     return {
         "done": all(one.state == "done" for one in before),
         "clips": 0,
@@ -232,7 +232,7 @@ def _wait_for_deletions(settings: Settings, outbox: Outbox, *, quiet: bool) -> N
 def _receipt(
     settings: Settings, outbox: Outbox, key: str | None, path: Path | None
 ) -> dict[str, object]:
-    """Write the receipt where it is wanted; return what scripts are told of it."""
+    """Write the receipt where it is wanted; return the document for scripts about it."""
     station = settings.station.name or settings.station.id
     document = receipt(outbox, key, station=station, now_s=read_clock().utc_s)
     result: dict[str, object] = {"erasures": document["erasures"], "open": document["open"]}

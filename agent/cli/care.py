@@ -52,7 +52,7 @@ def doctor(config: Path | None, as_json: bool) -> None:
 
 
 def report_findings(looks: Rounds, *, as_json: bool) -> None:
-    """Look at everything and print what was found; exit with 1 or 78 if anything is broken."""
+    """Run every check and print the findings; exit with 1 or 78 if anything is broken."""
     findings: list[CheckResult] = []
     for name, look in looks:
         _say_under_way(name, quiet=as_json)
@@ -82,7 +82,7 @@ def _document(finding: CheckResult) -> dict[str, object]:
 
 
 def _say_under_way(name: str, *, quiet: bool) -> None:
-    """Show in a terminal what is looked at, on a line that the findings take over."""
+    """Show in a terminal what is checked, on a line that the findings take over."""
     if not quiet and sys.stdout.isatty():
         click.echo("\r\x1b[K" + (f"checking: {name}" if name else ""), nl=False)
 

@@ -154,7 +154,7 @@ def steered_outbox(config: Path | None) -> Iterator[tuple[Settings, Outbox]]:
 
 
 def wake_daemon(settings: Settings) -> None:
-    """Tell a running daemon to look now."""
+    """Wake a running daemon, so that it checks for work now."""
 
     with acting_as_owner(settings.paths.state):
         wake(state_folder(settings).wake_socket)
@@ -212,7 +212,7 @@ def console() -> Console:
 
 Change = Callable[[Settings, Outbox, str], dict[str, object]]
 
-TOLD = "told"  # what people are told of an outcome, and scripts are not
+TOLD = "told"  # what is printed of an outcome for people alone
 
 
 def apply_to_each(
@@ -223,17 +223,17 @@ def apply_to_each(
     as_json: bool,
     probe: bool = False,
 ) -> None:
-    """Change each ID and tell its outcome.
+    """Change each ID and print its outcome.
 
     Args:
         ids: what people named.
         change: changes one and returns its `id`, its `state`, and `error`: None; perhaps with
-            what people are told instead of the state.
+            what is printed for people instead of the state.
         config, as_json: the options of the command.
         probe: let a paused lane ask at once.
 
     Raises:
-        SystemExit: some could not be changed, each of which was told; with the code of
+        SystemExit: some could not be changed, each of which was printed; with the code of
             the first.
     """
 

@@ -1,4 +1,4 @@
-"""The commands of `hub` by which its machine is looked after."""
+"""The commands of `hub` by which its machine is maintained."""
 
 import json
 import os
@@ -342,7 +342,7 @@ def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
 
 
 def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
-    """Tell the stations; None where they hear of it later, for no hub runs."""
+    """Publish it to the stations; None where no hub runs, which publishes it later."""
     try:
         return fleet.tell(now_s=read_clock().utc_s)
     except NotifyError as error:

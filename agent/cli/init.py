@@ -95,7 +95,7 @@ class KeyAnswer(StrEnum):
     ACCEPTED = "accepted"
     MISSING = "missing"  # there is none yet
     REFUSED = "refused"
-    UNREACHABLE = "unreachable"  # nobody answered who can tell
+    UNREACHABLE = "unreachable"  # nobody answered who knows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

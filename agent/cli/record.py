@@ -35,7 +35,7 @@ def _become_recorder(policy: RecorderPolicy) -> NoReturn:
     handed = os.memfd_create("recorder", flags=0)  # inherited
     os.write(handed, policy.as_json().encode())
     os.lseek(handed, 0, os.SEEK_SET)
-    name = policy.camera.name  # tells the processes of several cameras apart
+    name = policy.camera.name  # distinguishes the processes of several cameras
     os.execv(  # noqa: S606  # of our own words
         sys.executable,
         [sys.executable, "-I", "-m", "agent.recorder.run", name, str(handed)],

@@ -247,7 +247,7 @@ def _new(path: Path) -> BinaryIO:
 
 _STATES = ("waiting", "completed", "failed", "gone", "not_seen")
 _HEAD = ("FILMED ({zone})", "ATHLETE", "EXERCISE", "STATE", "CLIP", "SESSION", "")
-_FRESH_S = 300.0  # a link that was told within so long surely opens
+_FRESH_S = 300.0  # a link that the API gave within so long surely opens
 
 
 @click.command()

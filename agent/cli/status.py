@@ -173,7 +173,7 @@ def line_lines(document: dict[str, Any], here: LocalTime) -> list[tuple[str, str
 
 
 def _standstill(document: dict[str, Any], here: LocalTime) -> str | None:
-    """Return what keeps everything from being sent, or None: then a time can be told."""
+    """Return what keeps everything from being sent, or None: then a time can be estimated."""
     if not document["running"]:
         return "when the daemon runs"
     if document["api"]["paused"] is not None:

@@ -31,9 +31,9 @@ from agent.station.recording_time import Inside, creation_s
 _REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
 _SLOWEST = 20.0  # a box slower than that is not waited for any longer
 _UNMEASURED = (
-    5.0  # how slow a box may be at its first look; doubled after each that came to nothing
+    5.0  # how slow a box may be at its first analysis; doubled after each without a result
 )
-_TICK_S = 1.0  # how often a silent child is looked at
+_TICK_S = 1.0  # how often a silent child is checked
 _LAST_WORDS = 20  # lines of the child's log that are kept to explain its end
 _NICE = 10  # the recorder on the same box comes first
 # glibc: pictures go back to the system when they are done with, instead of staying in the heap.
@@ -100,7 +100,7 @@ class AnalysisProcess:
     def self_test_passes(self) -> bool:
         """Tell whether a fresh child finds the athlete in the picture known to hold one.
 
-        No file is to blame where the first look already failed, by which the box is measured.
+        No file is to blame where the first analysis already failed, by which the box is measured.
         """
         self.close()
         if self._slowness is None:
@@ -112,9 +112,9 @@ class AnalysisProcess:
             return False
 
     def _measure(self, child: "_Running") -> Mapping[str, object]:
-        """Let a child look at the known picture, and learn from it how slow this box is.
+        """Let a child analyse the known picture, and learn from it how slow this box is.
 
-        A look that comes to nothing leaves the box unmeasured, and gives the next more time.
+        An analysis without a result leaves the box unmeasured, and gives the next more time.
         """
         self._slowness = None
         try:
@@ -394,7 +394,7 @@ def read_takes(report: Mapping[str, object]) -> list[Take]:
 
 
 def tracking_options(settings: Settings) -> dict[str, object]:
-    """Return what the analysis is asked for whenever it looks into a capture."""
+    """Return what the analysis is asked for with every capture."""
     analysis = settings.analysis
     return {
         "rules": {
@@ -418,7 +418,7 @@ def zone_corners(zone: tuple[tuple[float, float], ...]) -> list[tuple[float, flo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """What a look at the camera's picture gave."""
+    """What the analysis of the camera's picture found."""
 
     found: bool  # somebody
     remarks: Mapping[str, str]  # a sentence with the remedy, by its code; empty: all is well
@@ -439,16 +439,16 @@ def check_framing(
     empty: Path | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Framing:
-    """Look at a picture of the athlete at the station.
+    """Analyse a picture of the athlete at the station.
 
     Args:
-        picture: a picture, or a recording, whose middle is looked at.
+        picture: a picture, or a recording, whose middle is analysed.
         settings: of the station: zone, reference, model.
         activity: what is to be filmed; None: what the station is for.
         stored_px: width and height of the recordings, where the picture is a smaller one.
         out: where it is written with the skeleton on it.
         empty: where it is written without the athlete, to be a reference.
-        check: asked repeatedly; what it raises ends the look.
+        check: asked repeatedly; what it raises ends the analysis.
 
     Raises:
         AnalysisError: nothing can be seen in it.

@@ -359,9 +359,9 @@ class RecordingJoiner:
     def _relate(
         self, other: Capture, capture: Capture, theirs: Take, takes: Sequence[Take]
     ) -> _Relation | None:
-        """Tell where another capture is in time relative to one; None: nothing in common."""
+        """Return where another capture is in time relative to one; None: nothing in common."""
         if other.hidden_stretches or capture.hidden_stretches:
-            return None  # a comparison looks at pictures, and some of these nobody may see
+            return None  # a comparison reads pictures, and some of these nobody may see
         kin = kinship(other, capture)
         if kin is Kinship.OTHER or not (self._has_file(other) and self._has_file(capture)):
             return None
@@ -554,7 +554,7 @@ def _relation(seam: Seam, compared: Compared, *, other_is_first: bool) -> _Relat
 
 
 def _beside(neighbour: Neighbour, at: int, relation: _Relation) -> Nearby:
-    """Place a clip in the time of the capture that is looked at.
+    """Place a clip in the time of the capture that is analysed.
 
     Args:
         neighbour: the clip.

@@ -157,7 +157,7 @@ def _new_entry(
 ) -> NewEntry:
     plan = cut.plan
     if plan.take.origin is TakeOrigin.BY_HAND:
-        hold = None  # a person has looked
+        hold = None  # a person has decided
     elif any(entry.reason == Reason.ANALYSIS_HOLD for entry in plan.replaces):
         hold = Reason.ANALYSIS_HOLD
     if plan.question is not None:

@@ -81,7 +81,7 @@ class RecordingPauseFilter:
         return set(self._waiting)
 
     def next_look_s(self) -> float | None:
-        """Return in how many seconds one of them is to be looked at; None where none waits."""
+        """Return in how many seconds one of them is due; None where none waits."""
         due_s = min(self._waiting.values(), default=None)
         return None if due_s is None else max(0.0, due_s - self._monotonic())
 
@@ -287,7 +287,7 @@ class ClippingStage:
         return chosen, [] if chosen is None else waiting[: waiting.index(chosen)]
 
     def _rest(self) -> float:
-        """Let clips go that have waited, and return when to look again.
+        """Let clips go that have waited, and return when to check again.
 
         The child is kept, or started, only where a capture is about to be ingested.
         """
@@ -330,7 +330,7 @@ class ClippingStage:
         self._let_go()
 
     def _let_go(self) -> int:
-        """Let clips go that need to wait no longer for the next recording; tell how many wait."""
+        """Let clips go that need to wait no longer for the next recording; return how many wait."""
         waiting = self._next_recording.release(now_s=self._now().utc_s)
         self._wake_next()
         return waiting
@@ -503,7 +503,7 @@ class ClippingStage:
     def _inspect_parts(
         self, capture: Capture, path: Path, options: Mapping[str, object]
     ) -> Mapping[str, object]:
-        """Look at what may be seen of a capture, each part as a file of its own."""
+        """Analyse what may be seen of a capture, each part as a file of its own."""
         reports: list[tuple[float, Mapping[str, object]]] = []
         shown = parts_shown(capture.hidden_stretches, capture.duration_s or 0.0)
         for from_s, to_s in shown:

@@ -145,7 +145,7 @@ log = structlog.get_logger(stage=StageName.START)
 
 
 def _say_nothing(_words: str) -> None:
-    """Stand in for somebody who looks on."""
+    """Stand in for somebody who watches."""
 
 
 def exit_on_sigterm() -> None:
@@ -351,7 +351,7 @@ class _Run:
         self._notifier.has_started()
 
     def _reload(self, reloading: SettingsReloader, settings: Settings) -> bool:
-        """Read the settings again; tell whether the stages must end for what they say."""
+        """Read the settings again; return whether the stages must end for it."""
         self._notifier.manager.tell_reloading()
         self._next = reloading.renew(settings)
         if self._next is None:

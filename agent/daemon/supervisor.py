@@ -26,7 +26,7 @@ from agent.outbox.database_file import DATABASE_NAME, check_integrity, is_damage
 from agent.stage import ShutdownRequested, Stage, StageName, StopFlag, ignore_wake
 from agent.wakeup import WakeSocket, wake
 
-_LONGEST_WAIT_S = 60.0  # a stage looks at the clock at least this often: it may have jumped
+_LONGEST_WAIT_S = 60.0  # a stage reads the clock at least this often: it may have jumped
 _AFTER_FAILURE_S = 30.0
 _AFTER_REFUSAL_S = 5.0  # of the disk: what waits resumes soon after the last one
 _WHILE_FULL_S = 10.0
@@ -65,7 +65,7 @@ class StageEvents:
 
 @dataclass(slots=True, kw_only=True)
 class DaemonHooks:
-    """Who looks on while daemons run one after another: each reload makes another one."""
+    """Who watches while daemons run one after another: each reload makes another one."""
 
     heartbeats: Heartbeats = field(default_factory=Heartbeats)  # of the stages
     on_running: Callable[[], None] = ignore_wake  # hears that all stages run
@@ -104,7 +104,7 @@ class Daemon:
             events: of these stages.
             stop: the request to end, as the stages know it.
             wake_path: where commands wake all stages.
-            watching: who looks on; nobody if absent.
+            watching: who watches; nobody if absent.
             without_end: stages whose step continues until the daemon ends.
         """
         self._stages = stages
@@ -261,7 +261,7 @@ class Daemon:
             return self._after_refusal(stage, error)
         self._is_news("database access failed", stage, error)
         if damaged:
-            with suppress(OSError):  # a card may have gone read-only: the next start looks anyway
+            with suppress(OSError):  # a card may have gone read-only: the next start checks anyway
                 mark_corrupt(self._wake_path.parent, str(error))
         if damaged or isinstance(error, OutboxError):
             self._fatal = OutboxError(
@@ -272,7 +272,7 @@ class Daemon:
         return _AFTER_FAILURE_S
 
     def _is_surely_damaged(self) -> bool:
-        """Look at the database once more: what SQLite calls damage may be a refused reading."""
+        """Check the database once more: what SQLite calls damage may be a refused reading."""
         root = self._wake_path.parent
         if not (root / DATABASE_NAME).exists():
             return True
@@ -309,7 +309,7 @@ class Daemon:
         return _WITH_RESERVE_S if is_news else _WHILE_FULL_S
 
     def _is_news(self, event: str, stage: Stage, error: Exception) -> bool:
-        """Log a stage's trouble, unless it is the one that it had before; tell which."""
+        """Log a stage's trouble, unless it is the one that it had before; return which."""
         if self._troubles.get(stage.name) == str(error):
             return False
         self._troubles[stage.name] = str(error)

@@ -33,7 +33,7 @@ log = structlog.get_logger(stage=StageName.DAEMON)
 
 
 class NotifySocket:
-    """Whoever started the daemon and looks after it; nobody, where there is no socket."""
+    """The service manager that supervises the daemon; nobody, where there is no socket."""
 
     def __init__(self, address: str | None = None, *, watchdog_s: float | None = None) -> None:
         self._address = address
@@ -83,7 +83,7 @@ class SystemdNotifier:
     """Notifies the service manager repeatedly, as long as every stage makes progress."""
 
     def __init__(self, manager: NotifySocket, heartbeats: Heartbeats) -> None:
-        """Prepare to tell `manager`, as long as every heartbeat is on time."""
+        """Prepare to notify `manager`, as long as every heartbeat is on time."""
         self.manager = manager
         self._heartbeats = heartbeats
         self.describe: Callable[[], str] = lambda: "starting"  # what the daemon does, in a line
@@ -102,7 +102,7 @@ class SystemdNotifier:
         self.end()
 
     def end(self) -> None:
-        """Tell nothing more; wait for a look at the outbox, which is closed next."""
+        """Notify no more; wait for a check of the outbox, which is closed next."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join(_LAST_LOOK_S)
@@ -149,7 +149,7 @@ class SystemdNotifier:
         self.say(words)
 
     def say(self, words: str) -> None:
-        """Tell the status, where it is another one."""
+        """Report the status, where it is another one."""
         if words != self._told:
             self._told = words
             self.manager.tell("STATUS=" + " ".join(words.split())[:_LONGEST_STATUS])

@@ -318,7 +318,7 @@ def follow_up_stage(
     key: Callable[[], ApiKey | None],
     wake_next: Wake = ignore_wake,
 ) -> FollowUpStage:
-    """Return the stage that follows sessions, for the daemon or for one look of a person's."""
+    """Return the stage that follows sessions, for the daemon or for one request of a person's."""
     results = settings.results
     policy = FollowUpPolicy(
         follow=results.follow,

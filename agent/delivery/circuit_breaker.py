@@ -29,7 +29,7 @@ from agent.stage import StageName
 
 _PROBES = Backoff(base_s=2.0, longest_s=60.0)
 _ASK_AGAIN_S = 3600.0  # whether a key may still do no more than send its owner's own clips
-_LOOK_AT_KEY_S = 15.0  # how often a paused lane looks whether the key was changed
+_LOOK_AT_KEY_S = 15.0  # how often a paused lane checks whether the key was changed
 # Pauses that a good answer about the account says nothing against: uploads alone fail.
 _UPLOADS_FAIL = frozenset({"server_asks_to_wait", "many_clips_fail", "not_our_api"})
 # What a key could not do, another one may be able to: nobody needs to release these by hand.
@@ -47,7 +47,7 @@ class ApiAccess:
     """An open lane: the key and what may be done with it."""
 
     key: ApiKey
-    uid: str  # of the key's owner; empty: the API does not tell it to this key
+    uid: str  # of the key's owner; empty: the API does not give it to this key
     acts_for_others: bool
     owner_ids: frozenset[str] = frozenset()  # every name under which the owner's clips may stand
     has_list: bool = True  # whether this key may see the sessions of the account
@@ -73,7 +73,7 @@ class KeyPolicy:
 
     header: Literal["auto", "Authorization", "API-KEY"] = "auto"
     role: Literal["auto", "admin", "user"] = "auto"
-    owner_id: str | None = None  # of the key, where the API does not tell it
+    owner_id: str | None = None  # of the key, where the API does not give it
     why_no_key: Callable[[], str] = lambda: NO_KEY
     setbacks: Backoff = field(default_factory=Backoff)  # uploads fail, the account is fine
 
@@ -277,8 +277,8 @@ class CircuitBreaker:
 
         Args:
             key: in the form that the host takes.
-            account: what it was told of; None: it is not an admin's.
-            known_uid: whose key it is, where the host once told it.
+            account: what the API said of it; None: it is not an admin's.
+            known_uid: whose key it is, where the host once gave it.
         """
         role, owner_id = self._settings.role, self._settings.owner_id
         named = frozenset() if owner_id is None else frozenset({owner_id})
@@ -315,7 +315,7 @@ class CircuitBreaker:
     def _find_header(self, token: str, remembered: str | None) -> tuple[ApiKey, Account | None]:
         """Return the key in the form that this host accepts, and whose it is.
 
-        An admin is told of the account; of any other key that opens something None is returned.
+        The account is that of an admin's key; of any other key that is accepted it is None.
         """
         forms = sorted(KEY_HEADERS, key=lambda form: form != remembered)
         if self._settings.header != "auto":

@@ -1,18 +1,18 @@
 """Uploads of unknown outcome: look for the clip code at the API before anything is sent again.
 
 The API's filter by title is asked first: what that costs does not grow with the account.  What it
-finds is there.  Absence is proven only by two looks, `wait_s` apart, the later one with its
+finds is there.  Absence is proven only by two look-ups, `wait_s` apart, the later one with its
 positive control: the same query finds a clip that this station delivered.  Where the filter fails
 that, or nothing was delivered yet, the whole list is read.  A host that has ever changed a title
 proves nothing.
 
 After a time-out (504, no answer in time, a crash of ours meanwhile) the API may still be at it, and
-its list late: there the looks are `_PATIENCE` times as far apart.  That is the bound: a session
+its list late: there the look-ups are `_PATIENCE` times as far apart.  That is the bound: a session
 that is listed later still, while everything older is, would be made twice.  What cannot be proven
 is held for a person, and still looked for: rarely, and once more if the person has it sent again.
 
-The pause between the looks runs on the monotonic clock of this process; after a restart it starts
-over, which costs time and never a second clip.
+The pause between the look-ups runs on the monotonic clock of this process; after a restart it
+starts over, which costs time and never a second clip.
 """
 
 import re
@@ -125,7 +125,7 @@ class PositiveControl:
 
         Args:
             session_number: how many sessions the account has, by its own count after this
-                reading; None: it tells none.
+                reading; None: it gives none.
         """
         if self._shows_newer or (self._after is not None and self._after[0] in self._shown_ids):
             return True
@@ -147,7 +147,7 @@ class PositiveControl:
         )
 
     def _names_of_activity(self) -> set[str]:
-        """Return what the API may call the clip's activity; nothing where it does not tell."""
+        """Return what the API may call the clip's activity; nothing where it does not say."""
         activity = self._entry.activity
         label = ACTIVITY_LABELS.get(activity, activity).lower()
         return {"", activity, label, label.replace(" ", "")}
@@ -155,10 +155,10 @@ class PositiveControl:
 
 _MOST_AT_ONCE = 50  # held clips that are looked for in one list
 _MOST_BY_FILTER = 5  # held clips that are looked for one by one
-_PATIENCE = 15  # times as long between the looks after a time-out: 30 min instead of 2
+_PATIENCE = 15  # times as long between the look-ups after a time-out: 30 min instead of 2
 _NO_LIST = "this key may not list the sessions in which it would be looked up"
 _OF_THE_WAY = frozenset({"network", "tls", "key"})  # no fault of the filter's
-_LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look at what is held
+_LOOK_AGAIN_S = (600.0, 86_400.0)  # soonest and latest look-up of what is held
 _AFTER_NO_LIST = Backoff(base_s=30.0, longest_s=3600.0)
 
 log = structlog.get_logger(stage=StageName.DELIVERY)
@@ -234,14 +234,14 @@ class Reconciler:
             self._outbox.entries.move(entry, EntryState.UNCERTAIN, now_s=now_s, changes=changes)
             return False
         if not access.has_list:
-            return True  # nobody could look; a person has it sent all the same
+            return True  # nobody could look it up; a person has it sent all the same
         found, _ = self._look(entry, access, is_last=not self._filter_works)
         if found:
             self._adopt(entry, found)
         return not found
 
     def next_settlement_at(self) -> float | None:
-        """Return when the next look is due where nothing else may be sent before; else None."""
+        """Return when the next look-up is due where nothing else may be sent before; else None."""
         first = None if self._no_lists else self._outbox.outcomes.settled_first()
         return None if first is None else first.due_at
 
@@ -286,7 +286,7 @@ class Reconciler:
     def _look(
         self, entry: Entry, access: ApiAccess, *, is_last: bool
     ) -> tuple[list[ListedSession], LookupResult]:
-        """Look for one entry, and keep the look on record.
+        """Look for one entry, and keep the look-up on record.
 
         Args:
             entry: what is looked for.
@@ -386,11 +386,11 @@ class Reconciler:
         )
 
     def _wait_between_looks_s(self, entry: Entry) -> float:
-        """Return how far apart two looks must be: longer where the API may be at it still."""
+        """Return how far apart two look-ups must be: longer where the API may be at it still."""
         return self._wait_s * (_PATIENCE if self._outbox.outcomes.timed_out(entry) else 1)
 
     def _rest_s(self, entry: Entry) -> float | None:
-        """Return how long the second look must wait yet; None: there was no first one."""
+        """Return how long the second look-up must wait yet; None: there was no first one."""
         first = self._first_looks.get((entry.id, entry.attempts))
         if first is None:
             return None
@@ -473,5 +473,5 @@ class Reconciler:
 
 
 def _concluded(entry: Entry) -> dict[str, object]:
-    """Return what is left to look at before an entry is sent, once it was looked up."""
+    """Return what is left to check before an entry is sent, once it was looked up."""
     return {"look_first": LookFirst.ONCE if entry.look_first else LookFirst.NO}

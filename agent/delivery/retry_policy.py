@@ -186,7 +186,7 @@ class RetryPolicy:
         return self._smaller_if_too_large and can_be_cut and SMALLER not in entry.remarks
 
     def _size_words(self, entry: Entry, error: RefusedError) -> str:
-        """Tell how large a refused clip is, and what is known of the limit."""
+        """Say how large a refused clip is, and what is known of the limit."""
         largest = self._outbox.outcomes.largest_delivered_bytes()
         taken = (
             "none was accepted yet"

@@ -21,7 +21,7 @@ from agent.outbox.states import EntryState
 if TYPE_CHECKING:  # it loads the HTTP client, which `spotter status` does without
     from agent.delivery.circuit_breaker import ApiAccess
 
-RECENT = 20  # so many uploads are looked at
+RECENT = 20  # so many uploads are averaged
 _FADE = 0.8  # how much less each counts than the one after it
 _MOST_THROTTLED = 0.2  # more of the time, and it was the cap that was measured
 
@@ -38,7 +38,7 @@ def measure(sendings: Sequence[TransferSample]) -> Goodput | None:
     """Return what recent uploads say of the line; None where there were none.
 
     Bytes and seconds are summed apart, the older ones fading: a mean of rates would let many
-    small clips outweigh a large one.  Uploads under a cap of our own tell only that the line
+    small clips outweigh a large one.  Uploads under a cap of our own prove only that the line
     takes that much, so they never lower what others have shown.
 
     Args:
@@ -65,7 +65,7 @@ def _rate(sendings: Sequence[TransferSample]) -> float:
 
 _LONG_S = 20.0  # a clip that takes longer may be passed
 _SMALLER = 8  # by clips so many times smaller
-_MOST = 200  # so many of those that are due are looked at
+_MOST = 200  # so many of those that are due are compared
 _FRESH = 0.9  # of the longest opening: nothing waits for more
 _UNKNOWN = float("inf")  # a line that was never measured takes anything
 _LOOK_AGAIN_S = 60.0

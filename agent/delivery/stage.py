@@ -137,7 +137,7 @@ class PreflightCheck:
         return _Original.COPIED
 
     def _hold(self, capture: Capture) -> None:
-        """Let a person look at clips whose original is another one; its clips may be intact."""
+        """Let a person review clips whose original is another one; its clips may be intact."""
         log.warning("capture file overwritten", capture=capture.name)
         found = FileFacts.of((self._folder.captures / capture.stored_name).stat())
         now_s, reason = self._now().utc_s, Reason.GREW_AFTER_ADMISSION
@@ -375,7 +375,7 @@ class DeliveryStage:
         try:
             sent = self._uploader.send(entry, attempt_id, access)
         except ShutdownRequested:
-            # ready, or uncertain if the body may have gone out whole: its mark tells
+            # ready, or uncertain if the body may have gone out whole: its mark shows which
             self._outbox.entries.resume_interrupted(now_s=self._now().utc_s)
             raise
         except UploadError as error:
@@ -398,7 +398,7 @@ class DeliveryStage:
         return self._unreadable[entry.id] >= _UNREADABLE
 
     def _record_again(self) -> None:
-        """Put an answer on record; one that the disk refuses is kept: nobody will tell it again."""
+        """Put an answer on record; one that the disk refuses is kept: nobody will repeat it."""
         if self._unrecorded is None:
             return
         try:

@@ -107,7 +107,7 @@ def _number(value: float | None) -> str | None:
 BURST_S = 0.1  # so much of the rate goes out at once, at most
 _LEAST_PART_BYTES = 1200  # a packet's worth
 _SHORTEST_WAIT_S = 0.001  # less is made up for by the next
-_LONGEST_WAIT_S = 0.2  # then the rate is looked at again
+_LONGEST_WAIT_S = 0.2  # then the rate is measured again
 _GRACE_S = 60.0
 
 

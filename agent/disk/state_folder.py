@@ -33,7 +33,7 @@ STRIP, SMALL = "-strip", "-small"  # end the names of a clip's other pictures
 LEDGER_NAME = "ledger.jsonl"  # beside the database
 
 OF_SESSIONS = "page-secret"  # signs the sessions of devices
-OF_CARDS = "card-secret"  # by it cards are told apart, without storing what they say
+OF_CARDS = "card-secret"  # by it cards are distinguished, without storing what they say
 MEMBERSHIP = "hub.json"  # what the station knows of its facility
 STATION_KEY = "hub-key"  # its own key there
 _RECORDERS = "recorders.json"
@@ -119,7 +119,7 @@ class StateFolder:
         return self.root / "results"
 
     def result_document(self, clip_code: str) -> Path:
-        """Where everything the API told of a clip's session is, as it came."""
+        """Where everything the API returned of a clip's session is, as it came."""
         return self.results / f"{plain_name(clip_code)}.json"
 
     def analysed_video(self, clip_code: str) -> Path:
@@ -187,7 +187,7 @@ class StateFolder:
         """Make the folders; what root makes belongs to the owner of the state folder.
 
         What this process makes from now on is for its user and group alone: the group of the
-        state folder steers the station, and nobody else looks at its athletes.
+        state folder steers the station, and nobody else may see its athletes.
 
         Raises:
             BusyError: its disk is full or read-only.
@@ -222,7 +222,7 @@ class StateFolder:
         The folder's group may lay them, and root would write, and give away, what they lead to.
         """
         for folder in (self.root, self.tmp):
-            # What is no folder is told of when it is to be made.
+            # What is not a folder is reported when it is to be made.
             with (
                 contextlib.suppress(FileNotFoundError, NotADirectoryError),
                 os.scandir(folder) as found,
@@ -663,7 +663,7 @@ class StateFolderLock:
     It is a write lock of an open file (fcntl(2)), so that only who may write the file can hold it:
     a camera program that reads the folder cannot keep the daemon from starting.  The folder itself
     is locked too, for the file may be removed by somebody who takes it for a stale one; as anybody
-    who reads the folder can lock that, it counts only where the file tells of no daemon before.
+    who reads the folder can lock that, it counts only where the file names no daemon before.
     """
 
     def __init__(self, folder: StateFolder) -> None:
@@ -700,7 +700,7 @@ class StateFolderLock:
                 f"another spotter (process {owner}) runs on {self._path.parent}",
                 hint="stop it first, or give this one a state folder of its own",
             ) from None
-        with contextlib.suppress(OSError):  # told to others only: a full disk must not matter
+        with contextlib.suppress(OSError):  # for other processes only: a full disk must not matter
             os.pwrite(fd, f"{os.getpid():<{_PID_DIGITS}}".encode("ascii"), 0)
 
     def release(self) -> None:

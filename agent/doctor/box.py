@@ -183,14 +183,14 @@ def check_model(path: Path, own: Path | None) -> CheckResult:
 
 
 _SLOW_MS = 150.0  # ten times the machine on which the analysis was measured
-# A take in a minute of 1080p30, its clip included, costs as much as so many looks of the model
-# (tests/systems/weak_box.sh).
+# A take in a minute of 1080p30, its clip included, costs as much as so many frames in which
+# the model detects a pose (tests/systems/weak_box.sh).
 _LOOKS_A_TAKE = 500
 _BUSY_TAKES_H = 30  # of a station with a take every two minutes
 
 
 def check_sight(model: Path | None) -> list[CheckResult]:
-    """Let the analysis itself look, in its child process."""
+    """Let the analysis itself analyse the picture, in its child process."""
     child = AnalysisProcess(limits=ChildLimits(), check=lambda: None, model=model)
     try:
         told = child.ask("check", model=None if model is None else str(model))

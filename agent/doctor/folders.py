@@ -230,9 +230,9 @@ def may_look(state_folder: Path) -> bool:
 
 
 def check_rights(station: StationUnderTest) -> list[CheckResult]:
-    """Say what gives this user the right to look; nothing where nothing is closed."""
+    """Say what gives this user the right to read; nothing where nothing is closed."""
     root = station.folder.root
-    if may_look(root) or root.is_file():  # the check of folders tells of a file
+    if may_look(root) or root.is_file():  # the check of folders reports a file
         return []
     lasting = how_to_read(root)
     return [

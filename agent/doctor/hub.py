@@ -75,7 +75,7 @@ class HubUnderTest:
 
 
 def hub_rounds(config: Path, *, now: Instant) -> Rounds:
-    """Yield what is looked at next, and what to call for its findings.
+    """Yield what is checked next, and what to call for its findings.
 
     Args:
         config: the file of the hub's settings.

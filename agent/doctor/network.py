@@ -62,7 +62,7 @@ _AFTER = {
 
 
 def check_api(station: StationUnderTest) -> list[CheckResult]:
-    """Ask the API whose key this is, and look at what comes along."""
+    """Ask the API whose key this is, and judge the answer."""
     api = station.settings.api
     token = read_api_key(api, station.environ)
     why = NO_KEY if token is not None else why_no_key(api, station.environ)
@@ -113,7 +113,7 @@ def check_key(token: str | None, key_file: Path, malformed: str | None = None) -
 
 
 def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
-    """Tell when a key expires, where it says so itself; the API alone knows."""
+    """Report when a key expires, where it says so itself; the API alone knows."""
     at = None if token is None else key_expires_at(token)
     if at is None:
         return []
@@ -262,7 +262,7 @@ _TRY = "then try it: spotter notify test"
 
 
 def check_channels(station: StationUnderTest) -> list[CheckResult]:
-    """Look at every channel that is on; nothing is sent."""
+    """Check every channel that is on; nothing is sent."""
     settings = station.settings
     names = channels_of(settings.webhook, settings.mqtt)
     findings = []

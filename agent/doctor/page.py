@@ -44,7 +44,7 @@ _DAY_S = 86400.0
 
 
 def check_page(station: StationUnderTest) -> list[CheckResult]:
-    """Look at the page as a browser would, and draw what only a paired device may see."""
+    """Request the page as a browser would, and draw what only a paired device may see."""
     listen = station.settings.web.listen
     if not listen:
         return [fine("page", 'turned off (web.listen = "")')]

@@ -27,7 +27,7 @@ _A_START = "a start repairs it and keeps the data"
 
 
 def check_outbox(station: StationUnderTest) -> list[CheckResult]:
-    """Look the outbox over, without changing it."""
+    """Check the outbox, without changing it."""
     root = station.folder.root
     path = root / DATABASE_NAME
     restart = f"sudo systemctl restart {unit_of(station.config)}; {_A_START}"
@@ -46,7 +46,7 @@ def check_outbox(station: StationUnderTest) -> list[CheckResult]:
 
 
 def judge_audit(found: Audit, path: Path, *, restart: str) -> list[CheckResult]:
-    """Judge what looking the outbox over has shown.
+    """Judge what the check of the outbox has shown.
 
     Args:
         found: what it has shown.
@@ -178,7 +178,7 @@ def judge_measures(lacking: Sequence[tuple[str, Sequence[str]]]) -> list[CheckRe
 
 
 def judge_rebuilt(rebuilt: RecoveryInfo | None, here: LocalTime) -> list[CheckResult]:
-    """Tell of a database that was damaged and rebuilt."""
+    """Report a database that was damaged and rebuilt."""
     if rebuilt is None:
         return []
     told = f"rebuilt {here.moment(rebuilt.at)}: {rebuilt.why}"
@@ -192,7 +192,7 @@ def judge_rebuilt(rebuilt: RecoveryInfo | None, here: LocalTime) -> list[CheckRe
 
 
 def judge_history(lost_at: float | None, here: LocalTime) -> list[CheckResult]:
-    """Tell of a record that is incomplete, as after a backup was restored."""
+    """Report a record that is incomplete, as after a backup was restored."""
     if lost_at is None:
         return []
     told = f"incomplete before {here.moment(lost_at)}: older clips are looked up first"
@@ -200,7 +200,7 @@ def judge_history(lost_at: float | None, here: LocalTime) -> list[CheckResult]:
 
 
 def judge_titles(lane: LaneState) -> CheckResult:
-    """Tell of an API that changes titles: then it can never be proven that a clip is not there."""
+    """Report an API that changes titles: then it can never be proven that a clip is not there."""
     if lane.titles_altered:
         return warning(
             "session titles",
@@ -224,7 +224,7 @@ def judge_lane(lane: LaneState) -> CheckResult:
 
 
 def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
-    """Tell what only a person can move on."""
+    """Report what only a person can move on."""
     needs = needs_person(counts)
     if not needs:
         return fine("action required", "nothing")
@@ -232,7 +232,7 @@ def judge_waiting(counts: dict[str, dict[str, int]]) -> CheckResult:
 
 
 def judge_failing(names: Sequence[str]) -> list[CheckResult]:
-    """Tell of clips on which the API fails repeatedly while others pass."""
+    """Report clips on which the API fails repeatedly while others pass."""
     if not names:
         return []
     count = counted(len(names), "clip")
@@ -326,7 +326,7 @@ def judge_last(last_at: float | None, camera: Camera | None = None, *, now_s: fl
 
     Args:
         last_at: when a capture was last ingested (Unix time).
-        camera: what it does; None where nobody could look.
+        camera: what it does; None where it could not be checked.
         now_s: Unix time.
     """
     name = "last recording"

@@ -55,7 +55,7 @@ _OF_A_STATION: tuple[tuple[str, Check], ...] = (
 def rounds(
     config: Path, *, explicit: Path | None, now: Instant, environ: Mapping[str, str] | None = None
 ) -> Rounds:
-    """Yield what is looked at next, and what to call for its findings.
+    """Yield what is checked next, and what to call for its findings.
 
     Args:
         config: the file of the settings.

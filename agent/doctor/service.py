@@ -153,7 +153,7 @@ def _judge_steadiness(unit: str, told: Mapping[str, str], *, boot_s: float) -> C
 
 
 def _result(told: Mapping[str, str]) -> str:
-    """Say how a unit ended: systemd's word, and the status where it tells more."""
+    """Say how a unit ended: systemd's word, and the status where it says more."""
     result, status = told.get("Result") or "no result", told.get("ExecMainStatus", "0")
     if status in {"", "0"}:
         return result
@@ -363,7 +363,7 @@ def _second_thoughts(station: StationUnderTest) -> list[CheckResult]:
 
 
 def _closed(station: StationUnderTest) -> list[CheckResult]:
-    """Tell of settings that root can read, who asks, and the service cannot, as after an edit."""
+    """Report settings that root can read, who asks, and the service cannot, as after an edit."""
     who, file = service_user_of(station.settings.paths.state), station.config
     try:
         if may_read(file, who):

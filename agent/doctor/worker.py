@@ -23,7 +23,7 @@ _LOW_BYTES = 4_000_000_000  # a long recording, and what is spared beside it
 
 
 def worker_rounds(state: Path) -> Rounds:
-    """Yield what is looked at next, and what to call for its findings.
+    """Yield what is checked next, and what to call for its findings.
 
     Args:
         state: the worker's folder.

@@ -147,7 +147,7 @@ def _let_in(folder: StateFolder, invitation: Invitation) -> Membership:
 
 
 def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> tuple[str, int | None]:
-    """Tell the hub the member's key; return the hub's, and for a site the port for its broker."""
+    """Send the hub the member's key; return the hub's, and for a site the port for its broker."""
     access = BrokerAccess(
         address=invitation.address, certificate=certificate, key=FacilityKey(invitation.seed)
     )

@@ -1,4 +1,4 @@
-"""That a station belongs to a facility: what it was told when it joined, and the names it uses.
+"""That a station belongs to a facility: what it received when it joined, and the names it uses.
 
 Nothing here loads the broker's client or cryptography: a station without a hub needs neither.
 """

@@ -49,7 +49,7 @@ from agent.stage import WAKE_ONLY, StageName, Wake
 
 When = Literal["never", "when_behind", "always"]
 
-_SERVE_S = 0.2  # between two looks at what is new, while workers are served
+_SERVE_S = 0.2  # between two checks for what is new, while workers are served
 _IDLE_S = 2.0  # the broker hears from every connection that often
 _MOMENT_S = 0.02
 _NOBODY_S = 60.0  # without an offer, after no worker took one

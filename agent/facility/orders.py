@@ -327,7 +327,7 @@ class Turn(BaseModel):
 
     @property
     def key(self) -> str:
-        """What tells it from other turns, in every revision."""
+        """What distinguishes it from other turns, in every revision."""
         return f"{self.user_id} {self.begins:.3f} {self.exercise} {self.barbell_mass}"
 
 
@@ -409,7 +409,7 @@ class PlanKeeper:
         self._seen = body
 
     def carry_out(self, now: Instant) -> bool:
-        """Put on the station whose turn has begun; tell whether anybody was.
+        """Put on the station whose turn has begun; return whether anybody was.
 
         Once for each turn: a coach who says something else afterwards, or has said it since the
         plan was made, is right until the next turn.

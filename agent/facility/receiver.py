@@ -44,7 +44,7 @@ log = structlog.get_logger(stage=StageName.HUB)
 
 
 class HubFeed(Feed):
-    """What the hub has still to be told; it notes where the hub has stored each event."""
+    """What the hub has still to receive; it notes where the hub has stored each event."""
 
     def __init__(self, outbox: Outbox, *, station: str) -> None:
         """Continue where the hub was.
@@ -143,7 +143,7 @@ class HubReceiver:
         Args:
             connection: of the station.
             subjects: its own.
-            feed: what the hub has still to be told.
+            feed: what the hub has still to receive.
             reports: state and poster.
             orders: take over what the hub wants.
             now: the station's clock.
@@ -159,7 +159,7 @@ class HubReceiver:
         self._told_at_s = 0.0
 
     def keep_up(self) -> bool:
-        """Connect where that is due, and tell the state.
+        """Connect where that is due, and send the state.
 
         Raises:
             NotifyError: the hub cannot be reached.
@@ -279,7 +279,7 @@ def stage_of_hub(
     clock: Clock,
     check: Callable[[], None],
 ) -> tuple[NotificationStage, Callable[[Instant], bool]]:
-    """Return what tells a hub of the station, and what carries the hub's plan out at an instant.
+    """Return what sends a hub the station's state, and what carries out its plan at an instant.
 
     Args:
         outbox: of the station.

@@ -25,7 +25,7 @@ _UNUSABLE_S = 30.0
 
 
 class FacilityStage:
-    """Tells the hub, if there is one, what the station does."""
+    """Sends the hub, if there is one, what the station does."""
 
     name = StageName.HUB
 
@@ -56,12 +56,12 @@ class FacilityStage:
         self._clock = clock
         self._check = check
         self._waiting = PauseReporter(outbox.pauses, self.name, now=clock.now)
-        self._seen: tuple[int, int] | None = None  # the file that tells of the hub
+        self._seen: tuple[int, int] | None = None  # the file that names the hub
         self._telling: NotificationStage | None = None
         self._carry_out: Callable[[Instant], bool] | None = None
 
     def step(self) -> float:
-        """Tell the hub the state and the next event; without one, wait to be woken."""
+        """Send the hub the state and the next event; without one, wait to be woken."""
         seen = _mark(membership_path(self._folder))
         if seen != self._seen or (seen is not None and self._telling is None):
             self.close()

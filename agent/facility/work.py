@@ -1,4 +1,4 @@
-"""What a station and a worker tell each other about a capture, and the bounds of it.
+"""What a station and a worker send each other about a capture, and the bounds of it.
 
 An offer goes by the hub's work queue to one worker.  Everything else goes between worker and
 station: each request begins with one line of JSON, each answer with + or, refused, with -.  What

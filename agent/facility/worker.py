@@ -201,7 +201,7 @@ def _offer_of(message: PulledMessage) -> Offer | None:
 
 
 class _Job:
-    """One offer, and what its station is asked for and told."""
+    """One offer, and what its station is asked for and sent."""
 
     def __init__(
         self,
@@ -233,7 +233,7 @@ class _Job:
             OSError: the disk refused.
         """
         wanted = self.offer.capture if kind == "capture" else self.offer.reference
-        assert wanted is not None  # it was looked at before
+        assert wanted is not None  # it was checked before
         if shutil.disk_usage(folder).free < wanted.size + _SPARE_BYTES:
             raise OSError(f"no room for {wanted.size} bytes")
         path = folder / f"{kind}{wanted.suffix}"
@@ -276,13 +276,13 @@ class _Job:
             granted(self._insistently(self._subjects.done, request(head, part)))
 
     def give_up(self, why: str) -> None:
-        """Tell the station that there will be no findings; it would also notice without that."""
+        """Notify the station that there will be no findings; it would also notice without that."""
         head = DoneRequest(token=self.offer.token, failed=why[:300])
         with contextlib.suppress(NotifyError):
             self._connection.ask(self._subjects.done, request(head))
 
     def give_sign(self) -> None:
-        """Tell queue and station, where that is due, that the work is under way.
+        """Notify queue and station, where that is due, that the work is under way.
 
         Raises:
             WorkRefusedError: the station does not want it any more, or it takes too long.
@@ -301,7 +301,7 @@ class _Job:
             granted(self._connection.ask(self._subjects.fetch, request(asked)))
 
     def _keep_offer(self) -> None:
-        """Tell the queue, where that is due, that the offer is in hand.
+        """Notify the queue, where that is due, that the offer is in hand.
 
         Raises:
             WorkRefusedError: it takes too long, as with a station that answers slowly on purpose.

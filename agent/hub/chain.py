@@ -1,4 +1,4 @@
-"""A chain: what a site's hub tells the chain's, and what that one knows of its sites.
+"""A chain: what a site's hub sends the chain's, and what that one knows of its sites.
 
 The site's broker is a leaf of the chain's, by an account in which the site's hub alone speaks.  So
 nothing crosses but what is written here: what stations do without the addresses of their pages, and
@@ -178,7 +178,7 @@ class SiteBoard:
             file.write(json.dumps(document).encode())
 
     def load(self, path: Path) -> None:
-        """Take what an earlier run has written; a file that is damaged tells nothing."""
+        """Take what an earlier run has written; a file that is damaged is ignored."""
         try:
             with open_plain(path) as file:
                 document = json.loads(file.read(_MOST_FILE_BYTES))
@@ -198,7 +198,7 @@ class _Place:
 
 
 class ChainLink:
-    """Tells the chain what happens at a site.
+    """Sends the chain what happens at a site.
 
     What the chain has stored says itself how far it has come: each event is headed by its sequence
     at the site, and is taken only behind the one before it.  A store of the chain that comes back
@@ -207,7 +207,7 @@ class ChainLink:
     """
 
     def __init__(self, site: str, hub: Client, leaf: Client) -> None:
-        """Prepare to tell.
+        """Prepare to send.
 
         Args:
             site: its name.
@@ -219,7 +219,7 @@ class ChainLink:
         self._leaf = leaf
 
     async def tell(self, look: Callable[[], Sequence[StationView]]) -> NoReturn:
-        """Tell every few seconds what the stations do; what is lost is soon replaced.
+        """Send every few seconds what the stations do; what is lost is soon replaced.
 
         Args:
             look: returns the stations.

@@ -71,7 +71,7 @@ def _toml(tables: Tables) -> str:
 
 
 class FleetSettings:
-    """Changes what is wanted, and tells the stations."""
+    """Changes what is wanted, and publishes it to the stations."""
 
     def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
         self._site = site
@@ -112,7 +112,7 @@ class FleetSettings:
         _keep(self._folder, path, self.wanted(), plain, station=station, group=group)
 
     def tell(self, *, now_s: float) -> list[str]:
-        """Tell the stations what is wanted; return those for which it is news.
+        """Publish to the stations what is wanted; return those for which it is news.
 
         Raises:
             NotifyError: the broker cannot be reached: they hear of it when the hub starts.
@@ -156,7 +156,7 @@ def publish_wanted(
     *,
     now_s: float,
 ) -> list[str]:
-    """Tell every station what is wanted of it; return those for which it is news.
+    """Publish to every station what is wanted of it; return those for which it is news.
 
     Args:
         site: of the hub.
@@ -263,7 +263,7 @@ class WantedReleases(BaseModel):
 
 
 class FleetReleases:
-    """Changes which version is wanted, and tells the stations."""
+    """Changes which version is wanted, and publishes it to the stations."""
 
     def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
         self._site = site
@@ -296,7 +296,7 @@ class FleetReleases:
         _keep(self._folder, path, self.wanted(), release, station=station, group=group)
 
     def tell(self, *, now_s: float) -> list[str]:
-        """Tell the stations what is wanted; return those for which it is news.
+        """Publish to the stations what is wanted; return those for which it is news.
 
         Raises:
             NotifyError: the broker cannot be reached: they hear of it when the hub starts.

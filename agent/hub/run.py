@@ -177,7 +177,7 @@ class _Hub:
             await asyncio.wait_for(stop.asked.wait(), delay_s)
 
     async def _ping(self) -> None:
-        """Tell systemd that this loop runs; never returns."""
+        """Notify systemd that this loop runs; never returns."""
         while True:
             self._manager.tell("WATCHDOG=1")
             await asyncio.sleep((self._manager.watchdog_s or _PING_EVERY_S) / 2)
@@ -239,7 +239,7 @@ class _Hub:
     async def _tell_chain(
         self, client: Client, clients: list[Client]
     ) -> list[Callable[[], Awaitable[object]]]:
-        """Return what tells the chain, if there is one."""
+        """Return what sends to the chain, if there is one."""
         if self._chain is None:
             return []
         leaf = await connect(hub_access(self._site.listen, self._folder, self._chain[1]))
@@ -251,7 +251,7 @@ class _Hub:
         return self._board.views(self._register, now_s=read_clock().utc_s)
 
     async def _publish_wanted(self, *, now_s: float) -> None:
-        """Tell stations what is wanted of them; a damaged file stops nothing else."""
+        """Publish what is wanted of them; a damaged file stops nothing else."""
         try:
             wanted = FleetSettings(self._site, self._folder)
             await asyncio.to_thread(wanted.tell, now_s=now_s)
@@ -311,7 +311,7 @@ class _Hub:
                 told = words
 
     async def _share_uplink(self, client: Client) -> None:
-        """Tell every station what it may use of the site's uplink; never returns."""
+        """Publish to every station what it may use of the site's uplink; never returns."""
         sharer, broker = UplinkSharer(self._site), client.jetstream()
         while True:
             now_s = read_clock().utc_s

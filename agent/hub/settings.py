@@ -95,7 +95,7 @@ class BoardSettings(WebSettings):
 
 
 class HubSettings(EnvironmentFirst):
-    """Everything a hub can be told; every key also as HUB_TABLE__KEY."""
+    """Every setting of a hub; every key also as HUB_TABLE__KEY."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True

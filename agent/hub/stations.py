@@ -152,7 +152,7 @@ class ReleaseWord(OrderWord):
 
 
 class StationWord(_Word):
-    """A station's state as it tells it."""
+    """A station's state as it reports it."""
 
     state: StationStatus
     at: AwareDatetime | None = None  # by the station's clock
@@ -196,16 +196,16 @@ class StationView:
     """One station as the board shows it."""
 
     station: str
-    word: StationWord | None  # None: it has told nothing yet
+    word: StationWord | None  # None: it has reported nothing yet
     age_s: float | None  # of that word
     heard_at: float | None = None  # Unix time
     group: str | None = None  # of stations
     site: str | None = None  # where it is another's of the chain
-    poster_mark: str | None = None  # tells pictures of its last take apart; None: there is none
+    poster_mark: str | None = None  # distinguishes pictures of its last take; None: there is none
 
     @property
     def place(self) -> str:
-        """What tells it from all others."""
+        """What distinguishes it from all others."""
         return self.station if self.site is None else f"{self.site}.{self.station}"
 
     @property
@@ -244,7 +244,7 @@ class StationView:
 
 
 class WorkerWord(_Word):
-    """What a worker does, as it tells it."""
+    """What a worker does, as it reports it."""
 
     version: _Text | None = None
     station: _Text | None = None  # whose recording it has in hand
@@ -257,7 +257,7 @@ class WorkerView:
 
     worker: str
     since: float  # Unix time
-    word: WorkerWord | None  # None: it has told nothing yet
+    word: WorkerWord | None  # None: it has reported nothing yet
     age_s: float | None  # of that word
 
     @property
@@ -385,7 +385,7 @@ class StationBoard:
             file.write(json.dumps(document).encode())
 
     def load(self, path: Path) -> None:
-        """Take what an earlier run has written; a file that is damaged tells nothing."""
+        """Take what an earlier run has written; a file that is damaged is ignored."""
         try:
             with open_plain(path) as file:
                 document = json.loads(file.read(_MOST_BYTES))

@@ -233,7 +233,7 @@ def show_unremoved(root: Path) -> None:
 
 
 def facts_of(path: Path) -> FileFacts:
-    """Return what tells whether a file is still the same; of a link, what the link is."""
+    """Return what shows whether a file is still the same; of a link, what the link is."""
     return FileFacts.of(path.stat(follow_symlinks=False))
 
 
@@ -486,7 +486,7 @@ class Admission:
         return AdmissionResult.RESTORED
 
     def _restore(self, known: Capture, stored: Path) -> None:
-        """Record that a capture's file is there; look into it, if it waited for that alone."""
+        """Record that a capture's file is there; let it be analysed, if it waited for that."""
         now_s = self._now().utc_s
         with self._outbox.transaction():
             self._outbox.captures.restore_file(known, facts_of(stored), now_s=now_s)

@@ -227,7 +227,7 @@ class CaptureFolder:
 
 
 def watch_of(outbox: Outbox, settings: Settings) -> CameraWatch:
-    """Return what looks at the camera for a command, beside or without a daemon."""
+    """Return what watches the camera for a command, beside or without a daemon."""
     folder = CaptureFolder(
         settings.paths.capture,
         suffixes=frozenset(settings.capture.suffixes),

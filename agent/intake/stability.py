@@ -36,7 +36,7 @@ class WriterState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEvent:
-    """What was noticed of one file since it was last looked at."""
+    """What was noticed of one file since it was last checked."""
 
     appeared: Instant | None = None  # its name came into the folder
     born: bool = False  # ... by being created there, not by being moved in
@@ -83,7 +83,7 @@ class StabilityTracker:
     """The files of the capture folder on their way to being complete."""
 
     def __init__(self, *, settle_s: float, settle_unseen_s: float, rescan_s: float) -> None:
-        self.rescan_s = rescan_s  # between two looks at the whole folder
+        self.rescan_s = rescan_s  # between two scans of the whole folder
         self._settle_s = settle_s
         self._settle_unseen_s = settle_unseen_s
         self._files: dict[Path, _Tracked] = {}
@@ -314,7 +314,7 @@ def reject_sparse(path: Path) -> None:
 
 
 def _holes_bytes(fd: int, size_bytes: int) -> int:
-    """Return what of a file is holes; none where the file system cannot tell (lseek(2))."""
+    """Return what of a file is holes; none where the file system cannot say (lseek(2))."""
     holes = at = 0
     for _ in range(_MOST_PARTS):
         try:

@@ -1,6 +1,6 @@
 """The intake stage: watch, wait until settled, admit, or wait for space.
 
-Events only say where to look; every `rescan_s` the whole folder is looked at, and once a file
+Events only say where to look; every `rescan_s` the whole folder is scanned, and once a file
 is quiet its writer is asked about.  A file that cannot be ingested waits and blocks nobody; a
 disk that is short or a folder that is missing makes all of them wait, and intake resumes
 automatically when that is over.
@@ -72,14 +72,14 @@ class IntakeGuard:
         """Check the folders and the free space again."""
         self._missing, reason = self._find_missing(), "mount_missing"
         if self._missing is None and is_read_only(self._capture):
-            # What is ingested must leave the folder, or it would be met at every look again.
+            # What is ingested must leave the folder, or every scan would find it again.
             text = f"capture folder is read-only: {self._capture}"
             self._missing, reason = f"{text}; {READ_ONLY_REMEDY}", "folder_read_only"
         if self._missing is not None:
             self._waiting.begin(reason, self._missing)
             return
         self._copies = self._are_apart()
-        self._look_at_room()  # what was told is taken back once the folder was read
+        self._look_at_room()  # what was reported is withdrawn once the folder was read
 
     def is_open(self) -> bool:
         """Tell whether files may be ingested; room that came back is noticed at once."""
@@ -113,13 +113,13 @@ class IntakeGuard:
         self._end_if_over()
 
     def shut_for_space(self, error: OSError | sqlite3.OperationalError) -> None:
-        """Shut until the next look: the disk refused a write."""
+        """Close intake until the next scan: the disk refused a write."""
         self._short = self._refused = True
         self._space.request_space(_ASKER, _SMALL_BYTES)
         self._waiting.begin("disk_full", f"the disk is full ({_words(error)}); {self._help()}")
 
     def shut_for_folder(self, error: OSError | None = None) -> None:
-        """Shut until the next look: the capture folder is missing or cannot be read."""
+        """Close intake until the next scan: the capture folder is missing or cannot be read."""
         text = "is missing"
         if error is not None and not isinstance(error, FileNotFoundError):
             text = f"cannot be read: {error.strerror}"
@@ -172,7 +172,7 @@ class IntakeGuard:
 
     def remember_folder(self) -> None:
         """Remember where the capture folder is, now that it was read."""
-        with contextlib.suppress(OSError):  # tried again at the next look
+        with contextlib.suppress(OSError):  # tried again at the next scan
             self._memory.note()
 
 
@@ -283,7 +283,7 @@ class IntakeStage:
         self._complained: set[str] = set()  # each file that cannot be ingested is logged once
 
     def step(self) -> float:
-        """Look where something was noticed, take in what is settled, say when to look again."""
+        """Look where something was noticed, take in what is settled, return when to check again."""
         monotonic_s = self._monotonic()
         self._follow_hints(monotonic_s)
         if monotonic_s >= self._next_scan_s:
@@ -315,7 +315,7 @@ class IntakeStage:
                 self._heed_sidecar(path, monotonic_s)
 
     def _rescan(self, monotonic_s: float) -> None:
-        """Look at the whole folder; check again what has paused intake, too."""
+        """Scan the whole folder; check again what has paused intake, too."""
         self._next_scan_s = monotonic_s + self._rescan_s
         self._guard.look()
         if self._guard.folder_is_missing or not self._folder.watch():
@@ -361,7 +361,7 @@ class IntakeStage:
         except FileNotFoundError:
             if self._folder.look(path) is None:
                 self._tracker.forget(path)
-            else:  # it is there, so our own folder is not: the next look will say so
+            else:  # it is there, so our own folder is not: the next scan will say so
                 self._tracker.look_again(path, after_s=self._rescan_s, monotonic_s=monotonic_s)
         except (OSError, sqlite3.OperationalError) as error:
             self._put_off(path, error)

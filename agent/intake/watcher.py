@@ -21,14 +21,14 @@ from agent.intake.folder import CaptureFolder
 from agent.intake.stability import FileEvent, Growth
 from agent.stage import StageName, Wake
 
-_SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is looked at
+_SAMPLED_EVERY_S = 1.0  # how often the size of a growing file is checked
 ARRIVES_WITHIN_S = 300.0  # to settle, to be hashed and to be moved, on a slow box
 
 log = structlog.get_logger(stage=StageName.INTAKE)
 
 
 class WatchedFolder(CaptureFolder):
-    """The capture folder, and what the system tells of changes in it."""
+    """The capture folder, and what the system reports of changes in it."""
 
     def __init__(self, root: Path, *, suffixes: frozenset[str], now: Now, on_hint: Wake) -> None:
         super().__init__(root, suffixes=suffixes, now=now)
@@ -79,7 +79,7 @@ class WatchedFolder(CaptureFolder):
 
     def _observe(self) -> InotifyObserver | None:
         try:
-            observer = InotifyObserver(generate_full_events=True)  # tells moved in from created
+            observer = InotifyObserver(generate_full_events=True)  # moved in or created
             observer.schedule(
                 self._hints,
                 str(self._root),
@@ -129,7 +129,7 @@ class _Hints(FileSystemEventHandler):
         if hint.closed:
             self.closed = now
         if not isinstance(event, FileModifiedEvent):
-            self._on_hint()  # a growing file is looked at when it is quiet, not at every write
+            self._on_hint()  # a growing file is checked when it is quiet, not at every write
 
     def _sample(self, path: Path, now: Instant) -> Growth:
         """Return how large a growing file is, once in a while."""

@@ -290,13 +290,13 @@ class StationLook:
 
 
 def count_waiting(outbox: Outbox, cursor: int, *, wanted: Collection[str] | None, most: int) -> int:
-    """Return how many notices wait behind a cursor, as far as `most` changes tell.
+    """Return how many notices wait behind a cursor, as far as `most` changes show.
 
     Args:
         outbox: with the feed.
         cursor: of the channel.
         wanted: the events that its receiver is to hear of; None: all.
-        most: no more changes are looked at.
+        most: no more changes are read.
     """
     names = [name_of(happening) for happening in outbox.happenings.after(cursor, most=most)]
     return sum(name is not None and (wanted is None or name in wanted) for name in names)
@@ -397,7 +397,7 @@ def discovery(topics: Topics, *, prefix: str) -> Iterator[Message]:
 
     Args:
         topics: of the station.
-        prefix: where Home Assistant looks.
+        prefix: where Home Assistant subscribes.
     """
     node = f"spotter_{topics.station}"
     for name, (kind, own) in _SENSORS.items():

@@ -27,13 +27,13 @@ from agent.heartbeat import beat
 from agent.notifications.message import OFFLINE, ONLINE, Interest, Message, Notice, Topics
 from agent.stage import StageName
 
-MOST_HEARD_BYTES = 64 * 1024  # between two looks; acknowledgements are a few bytes each
+MOST_HEARD_BYTES = 64 * 1024  # between two checks; acknowledgements are a few bytes each
 
 
 class Wire(mqtt.Client):
     """A client that leaves a broker which sends without end: it has subscribed to nothing."""
 
-    heard_bytes = 0  # since the last look
+    heard_bytes = 0  # since the last check
 
     def turn(self, wait_s: float) -> bool:
         """Take what has come, send what waits, keep the connection alive; False: it is lost.

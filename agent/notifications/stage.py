@@ -47,7 +47,7 @@ _LEAST_SKIPPED = 200  # skipped events that are worth a commit, so that they are
 
 
 class Feed:
-    """What one channel has still to tell.
+    """What one channel has still to send.
 
     The cursor is durable and moves on only behind a notice that the receiver has acknowledged:
     killed in between, the same notice is sent again, with the same id.
@@ -110,7 +110,7 @@ class Feed:
         return notice_of(happening, station=self.station, numbers=numbers)
 
     def _skip(self) -> None:
-        """Make it durable that there is nothing to tell, where looking again would cost much."""
+        """Make it durable that there is nothing to send, where checking again would cost much."""
         if self._settled - self._durable >= _LEAST_SKIPPED:
             self._outbox.channels.advance(self.channel, self._settled, now_s=None)
             self._durable = self._settled
@@ -159,13 +159,13 @@ class NotificationStage:
         clock: Clock,
         backoff: Backoff = BACKOFF,
     ) -> None:
-        """Prepare to tell.
+        """Prepare to send.
 
         Args:
             outbox: where it is kept how the channel fares.
             receiver: the connection to the receiver.
             feed: what happens to clips; it names the channel, and so the stage.
-            look: gives the station's state; None where the receiver is not to hear of it.
+            look: gives the station's state; None where the receiver is not to get it.
             clock: the station's.
             backoff: how long to leave alone what failed.
         """
@@ -185,7 +185,7 @@ class NotificationStage:
         self._is_failing: bool | None = None  # None: whatever the last run left on record
 
     def step(self) -> float:
-        """Tell the state, if it is news, and the next notice."""
+        """Send the state, if it is new, and the next notice."""
         told = False
         if self._try(self._way, self._keep_up):
             self._try(self._state, self._tell_state)
@@ -198,7 +198,7 @@ class NotificationStage:
         self._receiver.close()
 
     def _try(self, patience: BackoffTimer, act: Callable[[], bool]) -> bool:
-        """Do something that may fail, unless it failed just now; tell its outcome."""
+        """Do something that may fail, unless it failed just now; return its outcome."""
         if patience.rest_s() > 0:
             return False
         try:

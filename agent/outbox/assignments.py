@@ -45,7 +45,7 @@ class Assignment:
 
     @property
     def who(self) -> tuple[str | None, int | None]:
-        """What tells people apart: user_id, and guest."""
+        """What distinguishes people: user_id, and guest."""
         return self.user_id, self.guest_id
 
 
@@ -137,7 +137,7 @@ class Assignments:
     def note_boot(self, boot_id: str | None) -> None:
         """Remember the order of boots: what an earlier one saw came before what this one sees."""
         if boot_id is None or self._db.row("SELECT 1 FROM boot WHERE boot_id = ?", (boot_id,)):
-            return  # whoever only looks waits for no lock
+            return  # whoever only reads waits for no lock
         self._db.change("INSERT OR IGNORE INTO boot (boot_id) VALUES (?)", (boot_id,))
 
 

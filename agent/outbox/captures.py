@@ -352,7 +352,7 @@ class Takes:
         return self._where(capture, _HAS_ENTRY)
 
     def reset(self, capture: Capture, *, now_s: float) -> None:
-        """Give up what the analysis found and has no clip to keep, so that it looks again."""
+        """Give up what the analysis found and has no clip to keep, so that it analyses again."""
         with self._db.transaction():
             self._db.change("UPDATE capture SET report = NULL WHERE id = ?", (capture.id,))
             self._db.change(

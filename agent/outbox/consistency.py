@@ -48,7 +48,7 @@ class ResultRepair:
         self._now = now
 
     def run(self) -> None:
-        """Look at everything once."""
+        """Check everything once."""
         documents = self._folder.files_in(self._folder.results)
         found = {path.stem: path for path in documents if path.suffix == _SUFFIX}
         for entry_id, clip_code, size_bytes in list(self._outbox.results.documents()):
@@ -105,7 +105,7 @@ class VideoRepair:
         self._now = now
 
     def run(self) -> None:
-        """Look at everything once."""
+        """Check everything once."""
         videos = self._outbox.videos
         videos.resume_interrupted()
         due = videos.present()
@@ -150,7 +150,7 @@ class ConsistencyCheck:
         self._now = now
 
     def run(self) -> None:
-        """Look at everything once."""
+        """Check everything once."""
         for capture in self._outbox.files.captures():
             path = self._folder.captures / capture.stored_name
             if _size(path) < capture.size_bytes:  # one that grew is dealt with when it is sent
@@ -294,9 +294,9 @@ class Audit:
 
 
 def audit(root: Path) -> Audit:
-    """Look over the outbox of a state folder whose database can be read.
+    """Check the outbox of a state folder whose database can be read.
 
-    The write lock is held meanwhile, for only then do rows and ledger tell of the same moment.
+    The write lock is held meanwhile, for only then do rows and ledger describe the same moment.
 
     Raises:
         sqlite3.Error: it cannot be read, or not written by this user.

@@ -105,7 +105,7 @@ class OutboxDatabase:
         be refused when another process wrote in between.
 
         Args:
-            record: whether ledger and sidecars are told first; not of what comes from there.
+            record: whether ledger and sidecars are written first; not of what comes from there.
 
         Raises:
             OutboxError: the file was taken away, or another is in its place.
@@ -160,7 +160,7 @@ class OutboxDatabase:
         return True
 
     def checkpoint(self) -> bool:
-        """Bring the log's content into the file; tell whether the log can be used again."""
+        """Bring the log's content into the file; return whether the log can be used again."""
         row = self.row("PRAGMA wal_checkpoint(RESTART)")  # waits for readers, as for a lock
         return row is not None and row["busy"] == 0
 

@@ -75,7 +75,7 @@ def check_integrity(root: Path, *, monotonic: Callable[[], float] = time.monoton
     was read.
 
     Raises:
-        OutboxError: the disk or its rights refuse to tell.
+        OutboxError: the disk or its rights refuse the answer.
     """
     path = root / DATABASE_NAME
     if not path.exists() or not path.stat().st_size:

@@ -484,7 +484,7 @@ SELECT * FROM event WHERE id > (SELECT max(id) FROM event) - ? ORDER BY id DESC
 _PROOF_HOLDS_S = 300.0
 _NO_WORD = frozenset({None, "TimedOutError"})  # of an upload: it was cut off, or timed out here
 _TIME_OUTS = frozenset({504, 522, 524, 598, 599})  # or at a proxy in front of the API
-_PROOFS = (["absent", "absent"], ["not_found", "absent"])  # of absence: two looks, one apart
+_PROOFS = (["absent", "absent"], ["not_found", "absent"])  # of absence: two look-ups, one apart
 _UNKNOWN = frozenset(
     {None, "OutcomeUnknownError", "TimedOutError"}
 )  # of an upload whose body went out whole
@@ -538,7 +538,7 @@ class DeliveryQueries:
         return self._db.row(ANY_DELIVERED, {"after": after_s}) is not None
 
     def largest_delivered_bytes(self) -> int | None:
-        """Return the size of the largest clip that was ever delivered; a look at all of them."""
+        """Return the size of the largest clip that was ever delivered; reads all of them."""
         row = self._db.row("SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL")
         return None if row is None or row["size"] is None else int(str(row["size"]))
 
@@ -550,7 +550,7 @@ class DeliveryQueries:
     def may_have_been_made(self, entry: Entry, *, now_s: float) -> bool:
         """Tell whether a session may exist that nobody has found, as far as is known by now.
 
-        A proof of absence grows old: a list may have been late, and a look costs little.  What
+        A proof of absence grows old: a list may have been late, and a look-up costs little.  What
         was sent since then in vain takes nothing away from what may have been made before.
         """
         attempts = self._attempts.of_entry(entry.id)

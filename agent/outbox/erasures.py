@@ -157,7 +157,7 @@ class Erasures:
         *,
         now_s: float,
     ) -> None:
-        """begun -> done: let every row that is left of an athlete tell of nobody."""
+        """begun -> done: let every row that is left of an athlete name nobody."""
         erased = {
             "clips": len(entries),
             "never_delivered": sum(entry.session_id is None for entry in entries),
@@ -196,7 +196,7 @@ _LEAVE = (
      WHERE EXISTS (SELECT 1 FROM json_each(athlete_group.members) WHERE value = :key)
     """,
     "DELETE FROM queue WHERE user_id = :user OR guest_id = :guest",
-    # What could still be undone would bring them back, and tell of them.
+    # What could still be undone would bring them back, and name them.
     """
     UPDATE undoable SET payload = json_set(payload, '$.queue', json(coalesce(
            (SELECT json_group_array(json(value)) FROM json_each(payload, '$.queue')

@@ -260,7 +260,7 @@ SELECT id FROM entry
  ORDER BY id LIMIT :most
 """  # noqa: S608  # our own words; index: entry_on_disk
 
-# The fence rises, so that nobody who read the row before lets the analysis look again.
+# The fence rises, so that nobody who read the row before lets the analysis run again.
 BEGIN_ORIGINAL = f"""
 UPDATE capture SET file_state = 'clearing', fence = fence + 1, changed_at = :now
  WHERE id = :id AND file_state = 'present' AND state IN ('analysed', 'discarded', 'skipped')

@@ -96,7 +96,7 @@ def entry_life(
     tried = dict(_tried(attempts))
     for event in events:
         if event.word == EntryState.UPLOADING:
-            continue  # the attempt tells of it
+            continue  # the attempt reports it
         is_attempt = event.what is EventKind.ATTEMPT
         told = tried[event.word or ""] if is_attempt else _told(event, _entry_words(event, entry))
         lines.append(HistoryLine(order=event.id, at=event.at, what=told))

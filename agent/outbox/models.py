@@ -16,7 +16,7 @@ from agent.text import plain_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
-    """What tells whether a file is still the same file."""
+    """What shows whether a file is still the same file."""
 
     size_bytes: int
     mtime_ns: int
@@ -211,7 +211,7 @@ class LookFirst(IntEnum):
 
     NO = 0
     PROVE = 1  # its record may be incomplete: it goes once its absence is proven
-    ONCE = 2  # that was concluded: one more look before it goes
+    ONCE = 2  # that was concluded: one more look-up before it goes
     THEN_HOLD = 3  # its last word is lost: if it is not there, a person decides
 
 

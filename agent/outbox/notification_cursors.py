@@ -86,8 +86,8 @@ class Channels:
 
         Args:
             name: the channel.
-            event_id: up to this one, there is nothing left to tell.
-            now_s: when the receiver acknowledged; None: there was nothing to tell.
+            event_id: up to this one, there is nothing left to send.
+            now_s: when the receiver acknowledged; None: there was nothing to send.
         """
         moved = self._db.change(
             """

@@ -255,7 +255,7 @@ log = structlog.get_logger()
 
 
 class PauseReporter:
-    """The pause of one stage: begun and ended as often as anybody likes, told once.
+    """The pause of one stage: begun and ended as often as anybody likes, logged once.
 
     A pause that cannot be recorded, such as on a disk that is full to the last block, is logged
     all the same and recorded as soon as that goes again.

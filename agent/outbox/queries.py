@@ -1,7 +1,7 @@
 """Queries for people and scripts: lists, counts, cards, sessions, events, and totals.
 
 Totals since the station was set up are running counters: attempts and events are only ever
-appended, so a look continues where the last one ended.
+appended, so a reader continues where it ended.
 """
 
 import json
@@ -411,7 +411,7 @@ class SessionList:
         ]
 
 
-# A take is filmed before it is sent: what was sent earlier need not be looked at.  A camera's clock
+# A take is filmed before it is sent: what was sent earlier need not be read.  A camera's clock
 # may run ahead, so the time of filming alone would not do.
 LATEST_SESSIONS = """
 SELECT entry.* FROM entry JOIN follow_up ON follow_up.entry_id = entry.id
@@ -423,7 +423,7 @@ SELECT entry.* FROM entry JOIN follow_up ON follow_up.entry_id = entry.id
 """  # index: entry_by_sending
 
 
-# What may be worth a notice; `before` tells a clip's arrival from its return.
+# What may be worth a notice; `before` distinguishes a clip's arrival from its return.
 AFTER = """
 SELECT entry.*, event.id AS event_id, event.at AS event_at, event.what, event.word,
        event.reason AS event_reason,

@@ -91,7 +91,7 @@ class Witnesses:
 
     @property
     def tell_all(self) -> bool:
-        """Whether the ledger tells everything, up to the last commit."""
+        """Whether the ledger contains everything, up to the last commit."""
         return self.survey.is_whole and self.last_seq == self.survey.last_seq
 
     def agree_with(self, reached: int) -> bool:
@@ -147,7 +147,7 @@ def doubt(connection: sqlite3.Connection, known: WitnessedRow, *, now_s: float) 
     """Let nothing go out unseen whose last word may be lost; return the ids of these clips.
 
     What was ready may have been sent, or held or discarded by a person: it is looked up, and held
-    if it is not there.  Where the witnesses merely disagree, a look is enough.
+    if it is not there.  Where the witnesses merely disagree, a look-up is enough.
     """
     rows = connection.execute(
         "SELECT id, clip_code, state FROM entry WHERE state IN"
@@ -223,7 +223,7 @@ def _apply(connection: sqlite3.Connection, kind: str, image: Mapping[str, object
 
 
 _PARTS = ("", "-wal", "-shm")
-_KEPT = 3  # damaged databases that stay for a person to look at
+_KEPT = 3  # damaged databases that stay for a person to examine
 _CODES_OF_ENDED = """
 SELECT id, clip_code FROM entry
  WHERE state IN ('held', 'discarded', 'dead')
@@ -309,7 +309,7 @@ def rebuild(
 
 
 def keep_damaged_ledger(path: Path, *, now_s: float) -> None:
-    """Give a damaged ledger a second name, under which it stays for a person to look at."""
+    """Give a damaged ledger a second name, under which it stays for a person to examine."""
     stamp = datetime.fromtimestamp(now_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     with suppress(OSError):  # it may be gone, or the disk be full
         os.link(path, path.with_name(copy_damaged(LEDGER_NAME, stamp)), follow_symlinks=False)
@@ -360,7 +360,7 @@ def _build(path: Path, witnesses: Witnesses, damaged: Path, mark: _Mark) -> dict
 
 
 def _take_over(connection: sqlite3.Connection, damaged: Path, known: WitnessedRow) -> None:
-    """Take over from a damaged database what nothing else tells surely, if it ended there.
+    """Take over from a damaged database what nothing else contains surely, if it ended there.
 
     A state that ends a clip is believed: damage does not make one up, and at worst a person is
     asked.  Whatever cannot be read is left.
@@ -503,7 +503,7 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
 def _is_in_step(connection: sqlite3.Connection, survey: LogSurvey, reached: int) -> bool:
     """Tell whether a ledger can be continued as it is.
 
-    One of a later version is, where that has only added: what it tells beyond is for that version.
+    One of a later version is, where that has only added: what it has beyond is for that version.
     """
     written_by = database_file.binding(connection, survey.written_by)
     return survey.is_whole and survey.last_seq >= reached and written_by == database_file.UP_TO_DATE
@@ -550,7 +550,7 @@ def _renew_sidecars(
 def _doubt_copy(connection: sqlite3.Connection, path: Path, *, is_said: bool = True) -> bool:
     """Tell whether the database is a copy, from a backup perhaps; have its clips looked up then.
 
-    What was sent since is not in it.  A copied capture is looked at as another file.
+    What was sent since is not in it.  A copied capture is treated as another file.
     """
     query = "SELECT inode, born_ns FROM ledger_mark WHERE id = 1"
     inode, born_ns = connection.execute(query).fetchone()
@@ -579,7 +579,7 @@ def accept_copy(root: Path) -> None:
 
 @contextmanager
 def rewritten_log(outbox: Outbox) -> Iterator[None]:
-    """Make what is done inside one commit, with a ledger that tells nothing of before it.
+    """Make what is done inside one commit, with a ledger that contains nothing of before it.
 
     Cut off in between, the next start finds either the old rows with the old ledger, or the new
     ledger, by which it makes the rows new.

@@ -1,10 +1,10 @@
 """What became of sessions: follow-ups until their analysis has ended, then documents and videos.
 
 Follow-ups go waiting -> completed | failed | gone | not_seen.  The last three may still become
-completed: by a later look, while there is a `due_at`, or by a person's.  Rows are made and ended by
-triggers on the entries too, so that whatever gave an entry its session, it is followed.
+completed: by a later request, while there is a `due_at`, or by a person's.  Rows are made and ended
+by triggers on the entries too, so that whatever gave an entry its session, it is followed.
 
-The row of a result holds what the station shows; everything that the API told is beside it in a
+The row of a result holds what the station shows; everything that the API returned is beside it in a
 file, which was durable before the row was.  File and row may be lost: the API still has them.
 """
 
@@ -29,10 +29,10 @@ Number = float | int | str | bool
 
 
 class DocumentState(StrEnum):
-    """What there is of the file with everything that the API told."""
+    """What there is of the file with everything that the API returned."""
 
     NONE = "none"
-    PARTIAL = "partial"  # what the list told: no angles, no timestamps
+    PARTIAL = "partial"  # what the list contained: no angles, no timestamps
     PRESENT = "present"
     CLEARING = "clearing"  # may be gone: unlinking was begun
     CLEARED = "cleared"
@@ -47,7 +47,7 @@ class Result:
     got_at: float  # Unix time
     numbers: Mapping[str, Number]  # every metric that is a plain value, by its path
     analysed_video_url: str | None = field(repr=False)  # a signed link: never shown unasked
-    url_at: float | None  # when it was told: it may expire
+    url_at: float | None  # when the API gave it: it may expire
     document_state: DocumentState
     document_bytes: int
     video_state: str  # of the fetched video: none, wanted, fetching, present, cleared or failed
@@ -145,7 +145,7 @@ class Results:
                 self._db.change(statement, ids)
 
 
-# A signed link is told again with every answer; none in a later one leaves the one we have.
+# A signed link is given again with every answer; none in a later one leaves the one we have.
 RECORD = """
 INSERT INTO result (entry_id, session_id, got_at, numbers, analysed_video_url, url_at,
                     document_state, document_bytes)
@@ -187,7 +187,7 @@ class Head:
 
     session_id: str
     got_at: float  # Unix time
-    whole: bool  # False: it is what the list told, without angles and timestamps
+    whole: bool  # False: it is what the list contained, without angles and timestamps
     numbers: Mapping[str, Number]
 
 
@@ -238,7 +238,7 @@ def read_head(path: Path) -> Head | None:
 
 
 def read_session(path: Path) -> Mapping[str, object] | None:
-    """Return what the API told, as it came, or None where there is no such document."""
+    """Return what the API returned, as it came, or None where there is no such document."""
     try:
         with path.open("rb") as file:
             told = json.loads(file.read(MOST_DOCUMENT_BYTES + 1))
@@ -276,7 +276,7 @@ class WantedVideo:
     clip_code: str
     activity: str
     session_id: str
-    link: str | None = field(repr=False)  # signed: as it was told the last time
+    link: str | None = field(repr=False)  # signed: as it was given the last time
 
     @classmethod
     def from_row(cls, row: Row) -> "WantedVideo":
@@ -429,10 +429,10 @@ class FollowUp:
     state: FollowUpState
     detail: str | None  # the reason in words
     fence: int  # raised by every change; who holds an older one changes nothing
-    polls: int  # looks that were answered
-    failures: int  # looks in a row that the API failed on
-    absences: int  # looks in a row that did not find the session
-    due_at: float | None  # Unix time of the next look; None: nobody looks any more
+    polls: int  # requests that were answered
+    failures: int  # requests in a row that the API failed on
+    absences: int  # requests in a row that did not find the session
+    due_at: float | None  # Unix time of the next request; None: there is none any more
     began_at: float
     first_asked_at: float | None
     last_asked_at: float | None
@@ -481,7 +481,7 @@ class FollowUps:
             now_s: Unix time.
             first_look_s: how long after its upload a session is first due.
             most: no more than so many.
-            farthest_s: no look is planned further off: one that is means that the clock jumped.
+            farthest_s: no request is planned further off: one that is means that the clock jumped.
         """
         limits = {"now": now_s, "first": first_look_s, "most": most, "farthest": farthest_s}
         return [FollowUp.from_row(row) for row in self._db.rows(DUE, limits)]
@@ -515,7 +515,7 @@ class FollowUps:
         return self.of_entry(follow_up.entry_id) if changed else None
 
     def resume(self, entry_id: int, *, now_s: float) -> bool:
-        """Look for an analysis again, as on the first day; False where there is nothing to do."""
+        """Request an analysis again, as on the first day; False where there is nothing to do."""
         return bool(self._db.change(RESUME_FOLLOWING, {"id": entry_id, "now": now_s}))
 
     def counts(self) -> dict[str, int]:
@@ -535,7 +535,7 @@ SELECT follow_up.*, entry.clip_code, entry.activity, entry.filmed_at
 OF_ENTRIES = f"""
 {_FOLLOWED} WHERE follow_up.entry_id IN (SELECT value FROM json_each(?))
 """  # noqa: S608  # our own words
-# The few that are still looked for, whatever their number of looks: a partial index holds them.
+# The few that are still looked for, whatever their number of requests: a partial index holds them.
 _FIRST = "iif(follow_up.last_asked_at IS NULL, :first, 0.0)"
 DUE = f"""
 {_FOLLOWED}

@@ -1,7 +1,7 @@
 """Athletes of the account, guests, groups, cards and the queue.  The only tables that hold names.
 
-Groups and cards are known to nobody but this box, so the ledger tells of them as of guests and
-assignments.  It tells of no deletion: a group is marked as removed and a card unlinked, and an
+Groups and cards are known to nobody but this box, so the ledger contains them as it does guests and
+assignments.  It contains no deletion: a group is marked as removed and a card unlinked, and an
 erasure, which rewrites the ledger, deletes what is left of them.
 """
 
@@ -159,7 +159,7 @@ class Roster:
         return None if row is None else RosterAthlete.from_row(row)
 
 
-# When and with what somebody was on the station last is told by the assignments themselves.
+# When and with what somebody was on the station last is in the assignments themselves.
 _ATHLETES = """
 SELECT athlete.*,
        (SELECT starts_at FROM assignment
@@ -335,7 +335,7 @@ DEVICES = "SELECT name FROM device WHERE name != ''"
 
 
 ROTATE = "rotate"  # whoever makes way for the next goes to the queue's end
-ROSTER_ASKED_AT = "roster_asked_at"  # Unix time of the last look for the account's athletes
+ROSTER_ASKED_AT = "roster_asked_at"  # Unix time of the last request for the account's athletes
 ROSTER_SYNCED_AT = "roster_synced_at"  # the same, of the last that succeeded
 
 

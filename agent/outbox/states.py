@@ -27,7 +27,7 @@ class EntryState(StrEnum):
     DISCARDED = "discarded"  # a person or a setting ended it
 
 
-# What the station has still to do by itself, whoever tells of it.
+# What the station has still to do by itself, whoever reports it.
 TO_BE_LOOKED_INTO = (CaptureState.CAPTURED, CaptureState.ANALYSING)
 SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 TO_BE_SENT = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)

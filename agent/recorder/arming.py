@@ -41,7 +41,7 @@ class Arming:
         self._state = ArmedState(armed_by=None, since_s=float("-inf"))
 
     def hear(self, order: FilmingOrder) -> None:
-        """Take an order; it counts from the next look on."""
+        """Take an order; it counts from the next check on."""
         was_assigned = self._order is not None and self._order.armed
         if order.reason is not OrderReason.UNASSIGNED:
             self._assigned_until_s = None

@@ -35,11 +35,11 @@ from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 
 LOOK_EVERY_S = 0.2  # at time and orders, while no packet comes
-_GATHERED_S = 0.25  # as long is a picture late that somebody looks at
+_GATHERED_S = 0.25  # seconds by which a live picture is late
 STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
-_AGREES_S = 2.0  # a camera's clock that is further off tells nothing
+_AGREES_S = 2.0  # a camera's clock that is further off proves nothing
 _LOOK_AFTER_EVERY_S = 5.0  # at the folder, while no file grows in it
 _STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
 _MB = 1_000_000

@@ -20,11 +20,11 @@ class StreamPacket:
     pts_s: float  # when it is to be shown, on the camera's own clock
     duration_s: float  # 0 where the stream does not say
     is_keyframe: bool
-    filmed_s: float  # seconds since boot, as far as its arrival and its time stamp tell
+    filmed_s: float  # seconds since boot, as far as its arrival and its timestamp show
 
 
 class ArrivalClock:
-    """Tells when packets were filmed, by those that came with the least delay.
+    """Estimates when packets were filmed, by those that came with the least delay.
 
     Network and camera hold packets back, and never send one early.  So the least difference of
     arrival and time stamp is nearest to the truth; it may rise slowly, as two clocks drift apart.
@@ -149,7 +149,7 @@ _LEAST_BYTES = 60.0  # a packet of a picture in which nothing changes
 
 
 class RestDetector:
-    """Tells since when nothing moved, by the sizes of the packets between keyframes.
+    """Estimates since when nothing moved, by the sizes of the packets between keyframes.
 
     What changes in a picture costs bytes, and a person who stands changes it, too: movement is a
     level that is nearer to the usual most than to the usual least.  It decides only where a file

@@ -44,7 +44,7 @@ _OPEN_AGAIN = Backoff(base_s=0.5, longest_s=4.0)  # the stream is back within 10
 _ASK_AGAIN = Backoff(base_s=10.0, longest_s=300.0)  # cameras lock out who often gives a wrong word
 _END_WITHIN_S = 5.0
 _TRUST_S = 1.0
-_CHOICE_S = 0.2  # between two looks for the camera that was chosen
+_CHOICE_S = 0.2  # between two checks for the camera that was chosen
 _RECEIVED_BYTES = 65536
 
 log = structlog.get_logger(stage=StageName.RECORDER)
@@ -305,7 +305,7 @@ class StationLink:
 
 
 def main() -> None:
-    """Film by the policy that a descriptor holds; the name before it tells processes apart."""
+    """Film by the policy that a descriptor holds; the name before it distinguishes processes."""
     with open(int(sys.argv[2]), encoding="utf-8") as handed:  # noqa: PTH123  # no path
         policy = RecorderPolicy.from_json(handed.read())
     configure_logs()

@@ -119,7 +119,7 @@ class LinkSettings(Table):
 
 
 class RecorderSettings(EnvironmentFirst):
-    """Everything a recorder can be told; every key also as RECORDER_TABLE__KEY."""
+    """Every setting of a recorder; every key also as RECORDER_TABLE__KEY."""
 
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True

@@ -207,7 +207,7 @@ def _opened(camera: FilmedCamera, address: str) -> InputContainer:
         return opened_for({}, None)
     begun_s = time.monotonic()
     opened = opened_for(_LOOK, _DECODE_NOTHING)
-    # One that has sent nothing for so long would send nothing to a closer look either.
+    # One that has sent nothing for so long would send nothing to a longer probe either.
     if _is_known(opened) or time.monotonic() - begun_s > _SILENT_S:
         return opened
     opened.close()
@@ -217,14 +217,14 @@ def _opened(camera: FilmedCamera, address: str) -> InputContainer:
 def _is_known(opened: InputContainer) -> bool:
     """Tell whether a file of the video can be begun."""
     if not opened.streams.video:
-        return True  # a closer look would find none either
+        return True  # a longer probe would find none either
     codec = opened.streams.video[0].codec_context
     is_stored = codec is not None and codec.name in STORED_AS_SENT
     return codec is None or bool(is_stored and codec.width and codec.height and codec.extradata)
 
 
 class _HowToOpen(NamedTuple):
-    """What libav is told of an address."""
+    """What libav is given for an address."""
 
     format: str | None
     options: dict[str, str]
@@ -392,7 +392,7 @@ class _Encoder:
             picture = frame.reformat(
                 width=self.template.width, height=self.template.height, format="yuv420p"
             )
-            # MJPEG and devices tell no time that is better than this.
+            # MJPEG and devices give no time that is better than this.
             yield from encode_picture(self.template, picture, at_s=now_s - begun_s)
 
 

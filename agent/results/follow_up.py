@@ -1,7 +1,7 @@
 """The follow-up stage: polls sessions, one by one or many by one list, and stores what they say.
 
-Requests keep to a budget.  The list tells less than a session's own document: what it leaves open
-is asked for singly, and what is asked for singly in vain is looked for in the list.
+Requests keep to a budget.  The list contains less than a session's own document: what it leaves
+open is asked for singly, and what is asked for singly in vain is looked for in the list.
 """
 
 import json
@@ -60,7 +60,7 @@ class PollResult:
 
     outcome: PollOutcome
     analysis: Analysis | None = None
-    whole: bool = True  # False: from the list, which tells no angles and timestamps
+    whole: bool = True  # False: from the list, which contains no angles and timestamps
     words: str | None = None  # why, for a person
     fault: ApiUnavailableError | None = None  # of the way to the API: others would meet it too
 
@@ -101,7 +101,7 @@ class SessionPoller:
 
     def ask_for_link(self, follow_up: FollowUp, key: ApiKey, result: PollResult) -> PollResult:
         """Ask for the analysed video of a session whose metrics are there: it may begin with it."""
-        assert result.analysis is not None  # it told of metrics
+        assert result.analysis is not None  # it contained metrics
         path = link_path(follow_up.activity, follow_up.session_id)
         try:
             answer = self._client.ask("GET", path, key, most_bytes=_MB)
@@ -403,7 +403,7 @@ class _SeenAll(Exception):  # not an error: the rest of the list need not be rea
 
 @dataclass(slots=True, kw_only=True)
 class _ListScan:
-    """What one list told of the sessions that are looked for."""
+    """What one list contained of the sessions that are looked for."""
 
     wanted: dict[str, list[FollowUp]]  # by session: an API may call several uploads the same
     listed: int = 0  # sessions in the list, as far as it was read
@@ -412,7 +412,7 @@ class _ListScan:
 
 
 class BatchPoller:
-    """Reads the list where that is the better way, and knows what it does not tell."""
+    """Reads the list where that is the better way, and knows what it does not contain."""
 
     def __init__(self, outbox: Outbox, client: ApiClient, *, conclude: Conclude, now: Now) -> None:
         """Prepare to read.
@@ -427,7 +427,7 @@ class BatchPoller:
         self._client = client
         self._conclude = conclude
         self._now = now
-        self._singly: set[int] = set()  # entries of which the list does not tell enough
+        self._singly: set[int] = set()  # entries of which the list does not contain enough
         self._failed_at: float | None = None
         self._listed = 0  # sessions in the last list, as far as it had to be read
 
@@ -444,7 +444,7 @@ class BatchPoller:
         self._singly.discard(follow_up.entry_id)
 
     def poll(self, due: Sequence[FollowUp], key: ApiKey) -> None:
-        """Read the list, and record what it tells of what is due.
+        """Read the list, and record what it contains of what is due.
 
         Raises:
             ApiUnavailableError: the way to the API is at fault; what came before that is kept.
@@ -498,7 +498,7 @@ class BatchPoller:
             self._singly.add(follow_up.entry_id)
 
     def _not_listed(self, follow_up: FollowUp) -> None:
-        """Ask singly for what the list does not tell of; it is absent where that failed before."""
+        """Ask singly for what the list does not contain; it is absent where that failed before."""
         if _other_way(follow_up):
             result = PollResult(outcome=PollOutcome.ABSENT, words="the API does not list it either")
             self._conclude(follow_up, result)
@@ -667,7 +667,7 @@ class FollowUpStage:
         """Nothing is held: the connections belong to the creator of the client."""
 
     def _ask_about(self, due: Sequence[FollowUp], key: ApiKey) -> None:
-        """Look at the one that is longest due, or at many by one list."""
+        """Ask for the one that is longest due, or for many by one list."""
         by_list = self._list.serves(due)
         if by_list:
             self._look_at_list(by_list, key)

@@ -81,7 +81,7 @@ class ResumableFile(AbstractContextManager["ResumableFile"]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that its host told of is here."""
+        """Whether all that its host announced is here."""
         total = None if self.origin is None else self.origin.total_bytes
         return total is not None and 0 < total == self.have_bytes
 
@@ -128,7 +128,7 @@ def drop_part(final: Path) -> None:
 
 
 def progress(final: Path) -> tuple[int, int | None]:
-    """Return how much of a file is here in part, and of how much, as far as its host told."""
+    """Return how much of a file is here in part, and of how much, if its host announced it."""
     note = _read(note_of(final))
     try:
         have_bytes = part_of(final).stat().st_size
@@ -154,7 +154,7 @@ def _read(note: Path) -> tuple[RemoteFile, int, str | None] | None:
 
 _ABSENT = frozenset({404, 410})
 
-NoteLink = Callable[[int, str], None]  # entry id and the link that the API tells now
+NoteLink = Callable[[int, str], None]  # entry id and the link that the API gives now
 
 
 class VideoFetcher:
@@ -280,7 +280,7 @@ class VideoFetcher:
 
 
 _LOOK_EVERY_S = 1.0
-_CLIPS_ARE_DUE_S = 5.0  # then it is looked again whether they are gone
+_CLIPS_ARE_DUE_S = 5.0  # then it is checked again whether they are gone
 _LONGEST_WAIT_S = 60.0
 _LONGEST_PAUSE_S = 0.2
 
@@ -325,7 +325,7 @@ class DownloadPace:
         self._looked_at_s = float("-inf")
 
     def rest_s(self) -> float:
-        """Return the seconds until it is worth looking whether a download may begin; 0: now."""
+        """Return the seconds until it is worth checking whether a download may begin; 0: now."""
         if not self._gives_way:
             return 0.0
         now_s = self._now().utc_s

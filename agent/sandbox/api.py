@@ -268,7 +268,7 @@ def analysis_of(
         progress: how far it is.
         link: makes a link to a file of the storage host.
         fault: what goes wrong with it.
-        whole: with angles and timestamps, which the list does not tell.
+        whole: with angles and timestamps, which the list does not contain.
     """
     told: dict[str, object] = {"analyzed_video_url": "", "metrics": {}}
     if whole:
@@ -299,7 +299,7 @@ def exported(session: SandboxSession, document: Mapping[str, object]) -> dict[st
 
 
 def _curves(session: SandboxSession, count: int) -> dict[str, object]:
-    """Return what only a session's own document tells: angles and the times of its frames."""
+    """Return what only a session's own document contains: angles and the times of its frames."""
     curve = _wave(count)
     times = [round(position / _FPS, 4) for position in range(count)]
     told: dict[str, object] = {"all_timestamps": times}
@@ -697,7 +697,7 @@ class ApiRequestHandler(FaultyRequestHandler):
         return document
 
     def _answer_document(self, document: dict[str, object], fault: PlannedFault | None) -> None:
-        """Answer with what is told of a session, or with more of it than anybody wants."""
+        """Answer with what is known of a session, or with more of it than anybody wants."""
         what = None if fault is None else fault.what
         if what == "long-json" and fault is not None:
             length = int(fault.number("n", 1e9))
@@ -714,7 +714,7 @@ class ApiRequestHandler(FaultyRequestHandler):
 
 
 def _moment(told: str) -> float:
-    """Return a moment as a change of a session tells it, in UTC, as Unix time."""
+    """Return a moment as a change of a session gives it, in UTC, as Unix time."""
     try:
         return datetime.strptime(told, _DATED).replace(tzinfo=UTC).timestamp()
     except ValueError:

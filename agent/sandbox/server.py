@@ -127,7 +127,7 @@ class StorageRequestHandler(FaultyRequestHandler):
         length: int | None,
         fault: PlannedFault | None,
     ) -> None:
-        """Send a body of any length, or of none that is told, as a fault would have it sent."""
+        """Send a body of any length, or of none announced, as a fault would have it sent."""
         self.begin_answer(status, {**headers, "Connection": "close"}, length)
         stop_at = self.stop_at(fault, length or 0)
         rate = fault.number("rate", 64e3) if fault is not None and fault.what == "slow" else None
@@ -338,7 +338,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def serve(sandbox: Sandbox, echo: Callable[[str], None]) -> None:
-    """Run a sandbox until SIGINT or SIGTERM, telling what it receives."""
+    """Run a sandbox until SIGINT or SIGTERM, printing what it receives."""
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())

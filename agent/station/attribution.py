@@ -33,7 +33,7 @@ class Chronology:
         """Tell whether `first` is before `second`.
 
         Raises:
-            UndecidableError: only an untrusted clock could tell.
+            UndecidableError: only an untrusted clock could decide.
         """
         first_boot = self._order.get(first.boot_id or "")
         second_boot = self._order.get(second.boot_id or "")
@@ -59,14 +59,14 @@ class Chronology:
         """Tell whether so long a time after one moment was over by a later one.
 
         Raises:
-            UndecidableError: only an untrusted clock could tell.
+            UndecidableError: only an untrusted clock could decide.
         """
         if start.boot_id != by.boot_id and by.boot_s is not None and by.boot_s >= seconds:
             return True  # the box has been up for so long since
         return not self.precedes(by, self.after(start, seconds, near=by))
 
     def latest(self, moments: Iterable[Instant]) -> Instant:
-        """Return the last of some moments; what cannot be told apart goes by its place."""
+        """Return the last of some moments; what cannot be distinguished goes by its place."""
         found, *others = moments
         for moment in others:
             if self._surely_precedes(found, moment):
@@ -76,7 +76,7 @@ class Chronology:
     def in_order(self, said: Iterable[Assignment]) -> list[Assignment]:
         """Return statements by the moment from which they hold.
 
-        Of one moment the later said comes last; so does one whose moment cannot be told: people
+        Of one moment the later said comes last; so does one whose moment is unknown: people
         speak of the present, and only what runs out is recorded afterwards.
         """
         ordered: list[Assignment] = []
@@ -116,7 +116,7 @@ class OnStation:
 
     @property
     def who(self) -> tuple[str | None, int | None]:
-        """What tells people apart: user_id, and guest; both None for nobody."""
+        """What distinguishes people: user_id, and guest; both None for nobody."""
         return (None, None) if self.assignment is None else self.assignment.who
 
 
@@ -144,7 +144,7 @@ class Timeline:
         """Return who was on the station at `moment`.
 
         Raises:
-            UndecidableError: only an untrusted clock could tell.
+            UndecidableError: only an untrusted clock could decide.
         """
         said = self._last_before(self._coach, moment)
         if said is not None and said.kind is not AssignmentKind.DEFAULT:
@@ -173,7 +173,7 @@ class Timeline:
         """Return the word by which nobody may be filmed at `moment`; None where the camera may.
 
         Raises:
-            UndecidableError: only an untrusted clock could tell.
+            UndecidableError: only an untrusted clock could decide.
         """
         said = self._last_before(self._camera, moment)
         if said is None or said.kind is not AssignmentKind.STOPPED:
@@ -184,7 +184,7 @@ class Timeline:
         """Return when nobody may be filmed within `[start, end)`, in seconds after its start.
 
         Raises:
-            UndecidableError: only an untrusted clock could tell.
+            UndecidableError: only an untrusted clock could decide.
         """
         whole_s = _seconds_between(start, end)
         moments = self._moments(start, end, self._edges(start, self._camera))
@@ -238,7 +238,7 @@ _LATEST = 200  # of each layer; the present is among the last words, the past ne
 
 
 def present_of(outbox: Outbox, *, now: Instant) -> Timeline:
-    """Return a timeline that tells who is on the station now; of the past it knows no more.
+    """Return a timeline that shows who is on the station now; of the past it knows no more.
 
     It believes every clock: somebody has to be shown, and a stop rather lasts too long.
     """

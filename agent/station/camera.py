@@ -27,7 +27,7 @@ from agent.text import counted, printable_file_name
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
 _DAY_S = 24 * _HOUR_S
-_WEEKS = 4  # looked back on
+_WEEKS = 4  # of recordings from which hours are learnt
 _LEAST_WEEKS = 2  # with recordings, before anything is learnt
 _LONGEST_GAP_S = 1800.0  # hours with a longer pause between two recordings are not learnt
 _GROWS_S = 12.0  # recorders flush every few seconds
@@ -70,7 +70,7 @@ class Camera:
 
     @property
     def is_faulty(self) -> bool:
-        """Whether somebody must look at the camera."""
+        """Whether a person must check the camera."""
         return self.state in FAULTS
 
     def age_s(self, now_s: float) -> float | None:
@@ -82,7 +82,7 @@ class Camera:
 class Hours:
     """When a station is open, and for how long its camera may be silent then."""
 
-    silent_s: float  # 0: it is never looked at
+    silent_s: float  # 0: it is never checked
     table: Timetable | None = None  # as the settings say; None: learnt
     learnt: Mapping[Slot, float] = field(default_factory=dict)  # the longest pause, by slot
     zone: tzinfo | None = None  # None for the box's own
@@ -117,7 +117,7 @@ def learn_hours(
 
     Args:
         recordings: begin and end (Unix time) of each.
-        now_s: Unix time; the hour under way is not looked at.
+        now_s: Unix time; the hour under way does not count.
         zone: of the wall clock; None for the box's own.
     """
     spans = sorted(recordings)
@@ -218,7 +218,7 @@ def _broken_recorder(sights: Sequence[RecorderSight]) -> Camera | None:
 
 
 class CameraWatch:
-    """Looks at one station's camera; the hours that are learnt are remembered for an hour."""
+    """Watches one station's camera; the hours that are learnt are remembered for an hour."""
 
     def __init__(
         self,
@@ -227,7 +227,7 @@ class CameraWatch:
         written_at: Callable[[], float | None],
         recorders: Callable[[], tuple[RecorderSight, ...]],
     ) -> None:
-        """Prepare to look.
+        """Prepare to watch.
 
         Args:
             outbox: of the station.
@@ -312,7 +312,7 @@ _MOST_COUNTED = 1000
 _AT_REST_S = 60.0  # younger ones may be renamed by their writer yet
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
 _SIDECARS = frozenset({".json", ".xml", ".thm", ".lrv", ".srt", ".md5", ".sha256"})
-# What cameras write and no setting names: footage is lost if nobody looks.
+# What cameras write and no setting names: footage is lost if nobody checks.
 _MAY_BE_VIDEOS = frozenset(
     {
         *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),

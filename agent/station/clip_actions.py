@@ -677,7 +677,7 @@ _SENT = frozenset(
 
 
 def sha256_of(path: Path) -> str | None:
-    """Return the hash of a file's content; None where there is no file, or this user may not look.
+    """Return the hash of a file's content; None where there is none, or this user may not read it.
 
     Then the name is all there is to go by. A folder that is closed to `sudo -u spotter` is often
     the one that a person stands in.

@@ -217,7 +217,7 @@ def _finish(
     now: Now,
 ) -> None:
     now_s = now().utc_s
-    with rewritten_log(outbox):  # its older lines tell whose the clips were
+    with rewritten_log(outbox):  # its older lines show whose the clips were
         outbox.forgettings.finish(forgetting, entries, captures, now_s=now_s)
     log.info("athlete erased", clips=len(entries))
 

@@ -56,7 +56,7 @@ class Gap:
     least_s: float
     most_s: float
     is_sure: bool = True  # whether an overlap is more than what copying makes of file times
-    is_named: bool = False  # whether the names tell, which no copying changes
+    is_named: bool = False  # whether the names decide, which no copying changes
 
     @property
     def middle_s(self) -> float:
@@ -109,7 +109,7 @@ def kinship_of_names(first: str, second: str) -> Kinship:
 
 
 def gap_between(first: Capture, second: Capture) -> Gap | None:
-    """Return the time between two recordings by names and clocks; None where nothing tells.
+    """Return the time between two recordings by names and clocks; None where nothing decides.
 
     Args:
         first: a capture that was analysed.
@@ -145,9 +145,9 @@ def seam_between(
     """Return how a second recording follows a first one, or in words why it does not.
 
     Args:
-        gap: between them, by names and clocks; None where these tell nothing.
+        gap: between them, by names and clocks; None where these decide nothing.
         compared: what their packets and pictures say.
-        is_next: whether the second's name counts on from the first's; asked where no clock tells.
+        is_next: whether the second's name counts on from the first's; asked where no clock decides.
         is_told: whether their recorder says so; pictures of a station at rest are all alike.
     """
     adjoining = Seam(shift_s=compared.first_ends_s - compared.second_begins_s, overlap_s=0.0)
@@ -201,7 +201,7 @@ def path_of(capture: Capture) -> str:
 
 
 def _overlapping(compared: Compared) -> Seam:
-    assert compared.shift_s is not None  # who calls has looked
+    assert compared.shift_s is not None  # the caller has checked
     begins_s = max(compared.first_begins_s, compared.second_begins_s + compared.shift_s)
     ends_s = min(compared.first_ends_s, compared.second_ends_s + compared.shift_s)
     return Seam(shift_s=compared.shift_s, overlap_s=max(0.0, ends_s - begins_s))
@@ -217,7 +217,7 @@ def _contradicts(gap: Gap | None, stamps_s: float) -> bool:
 
 
 def _named_gap(first: Capture, second: Capture) -> Gap | None:
-    assert first.duration_s is not None  # who calls has looked
+    assert first.duration_s is not None  # the caller has checked
     stems = [path_of(capture).rpartition(".")[0] for capture in (first, second)]
     if stems[0] == stems[1] and first.file_name != second.file_name:  # a recorder's second version
         begins_s = -first.duration_s
@@ -235,7 +235,7 @@ def _named_gap(first: Capture, second: Capture) -> Gap | None:
 def _seen_gap(first: Capture, second: Capture) -> Gap | None:
     if first.recorded_end_at is None or second.recorded_end_at is None:
         return None
-    assert second.duration_s is not None and first.duration_s is not None  # who calls has looked
+    assert second.duration_s is not None and first.duration_s is not None  # the caller has checked
     gap_s = second.recorded_end_at - second.duration_s - first.recorded_end_at
     # Two that ended at one moment contradict each other, however short they are.
     within_s = min(_SEEN_S, second.duration_s / 2, first.duration_s / 2)
@@ -323,7 +323,7 @@ def _without_moments(name: str) -> str:
     return plain
 
 
-_SAME_S = 0.7  # two looks at one movement find its ends so far apart
+_SAME_S = 0.7  # two analyses of one movement find its ends so far apart
 _SHARED_S = 0.3  # less than that in common is where one movement adjoins another
 _LONGEST_S = 120.0  # of movement in a clip over several recordings: some never rest
 _NEARLY_S = 0.05
@@ -332,7 +332,7 @@ _BRIDGED_S = 3.2  # the longest gap that stays in a clip, and a little
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stretch:
-    """What one recording holds, in the time of the capture that is looked at."""
+    """What one recording holds, in the time of the capture that is analysed."""
 
     capture_id: int
     take_number: int
@@ -347,7 +347,7 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearby:
-    """A clip of the same camera, in the time of the capture that is looked at."""
+    """A clip of the same camera, in the time of the capture that is analysed."""
 
     entry: Entry
     take: Take  # all that it shows, with its times shifted

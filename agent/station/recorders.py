@@ -45,7 +45,7 @@ from agent.wakeup import short_path
 
 _POLL_S = 0.4  # while a recorder is there; its loss shows by then
 _NOBODY_POLL_S = 1.0
-_LOOKED_AT_POLL_S = 0.05  # while somebody looks at a live picture
+_LOOKED_AT_POLL_S = 0.05  # while somebody watches a live picture
 _LOOKED_AT_S = 3.0  # after it was asked for
 _HOLDS_S = 600.0  # an order outlives a daemon that is restarted, or updated
 _MOST_LINKS = 16
@@ -245,7 +245,7 @@ class RecorderStage:
         self._asked_s = self._ordered_s = float("-inf")  # monotonic
 
     def step(self) -> float:
-        """Hear every recorder, and tell each what is wanted."""
+        """Read every recorder's report, and send each what is wanted."""
         if not self._is_listening():
             return _NOBODY_POLL_S
         self._accept()

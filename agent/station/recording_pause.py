@@ -3,7 +3,7 @@
 The camera program continues; Spotter removes what it writes.  What counts is when a capture was
 filmed, not when it arrived.  Only what surely is inside a stop, with the whole of it, is removed,
 and only when the stop can no longer be undone.  Of a capture that was filmed partly before or after
-a stop those parts are looked at, and nobody sees the rest: it goes with the original.  Where the
+a stop those parts are analysed, and nobody sees the rest: it goes with the original.  Where the
 time of filming is not certain, the capture is quarantined unseen, and a person decides: a guess
 would either show what nobody may see, or destroy what has nothing to do with the stop.
 """
@@ -23,7 +23,7 @@ from agent.station.recording_time import RecordingTime
 _NOTHING_S = 0.5  # a shorter rest of a capture shows nothing
 _ROUNDING_S = 1e-3
 _LATE_S = 2.0  # how late recorders write: so much earlier was it filmed, not later
-_SHARP_S = 6.0  # a time that may be further off tells no part of a capture from another
+_SHARP_S = 6.0  # a time that may be further off distinguishes no part of a capture from another
 _GRACE_S = 1.0  # between the last moment for undoing and what cannot be undone
 
 

@@ -1,6 +1,6 @@
 """When a capture was recorded, weighed from all evidence.  Pure.
 
-Two kinds of evidence tell: what happened here (the file grew at the pace of its pictures, or came
+Two kinds of evidence decide: what happened here (the file grew at the pace of its pictures, or came
 into the folder just when it was written), on the station's clock; and what the camera says of it
 (in the container, in the name, in a file time that a copy kept), on the camera's clock.  A
 recorder's sidecar is both.  They are compared:
@@ -10,8 +10,8 @@ recorder's sidecar is both.  They are compared:
 - What the camera says of a late copy is believed where a person vouches for its clock by saying
   its offset, be it 0; else it may be the word of one wrong clock, however often it is repeated.
 - Android and some others write the end of the recording as its creation time.  Where it is not
-  known which, the name or a kept file time of the same clock may tell; else both are readings.
-- A camera whose clock was reset (1904, 1970, 2000) tells nothing.
+  known which, the name or a kept file time of the same clock may decide; else both are readings.
+- A camera whose clock was reset (1904, 1970, 2000) proves nothing.
 
 Readings that contradict each other remain side by side: whoever asks whose a take is, or whether
 it may be deleted, has to find the same answer for all of them.
@@ -123,7 +123,7 @@ def _named(wall: tuple[int, ...], *, in_utc: bool, precision_s: float = 1.0) -> 
     except ValueError:
         return None
     utc_s = moment.replace(tzinfo=UTC).timestamp()
-    # In the hour that comes twice when summer time ends, the wall tells two moments.
+    # In the hour that comes twice when summer time ends, a wall clock shows two moments.
     here = dict.fromkeys((moment.timestamp(), moment.replace(fold=1).timestamp()))
     readings = (utc_s, *here) if in_utc else (*here, utc_s)
     return NamedTime(
@@ -161,7 +161,7 @@ _SAME_S = 10.0  # readings that are closer are one
 _WRONG_ZONE_S = 14 * 3600.0  # how far a camera's clock is off that takes local time for UTC
 _QUARTER_S = 900.0  # all zones differ by whole ones
 _SLOW_MOTION = 1.5  # so much faster than it plays was it filmed, or slower
-_TOO_SHORT_S = 3.0  # of what took no longer, the pace cannot be told
+_TOO_SHORT_S = 3.0  # of what took no longer, the pace cannot be measured
 _BURST_S = 2.0  # in which what was held back is written
 _RESET_BEFORE_S = datetime(2010, 1, 2, tzinfo=UTC).timestamp()
 _DAY_S = 86400.0
@@ -288,7 +288,7 @@ def recording_time(
 
 
 def creation_s(text: object) -> float | None:
-    """Return a container's creation time as Unix time; None where it tells none that is one.
+    """Return a container's creation time as Unix time; None where it gives none that is one.
 
     Whoever writes a file may write any words there.
     """
@@ -302,7 +302,7 @@ class WriteRate(StrEnum):
     """How fast the bytes of a file came, beside how long what they show took."""
 
     FITS = "fits"
-    SHORT = "short"  # too short, or seen too little of, to tell
+    SHORT = "short"  # too short, or seen too little of, to decide
     OTHER = "other"  # a copy's
 
 
@@ -409,7 +409,7 @@ class _Weighing:
         )
 
     def _seen_here(self) -> RecordingTime | None:
-        """Return what happened in the folder, if it looks like filming."""
+        """Return what happened in the folder, if it was like that of a live recording."""
         seen = self._seen
         if seen.grew_until is not None and not self._kept_time:
             pace = pace_of_growth(seen, self._length_s)
@@ -463,7 +463,7 @@ class _Weighing:
         return is_old and moment is not None and (moment.month, moment.day) == (1, 1)
 
     def _start_or_end(self, created: float, named: float | None) -> CreationIs | None:
-        """Tell which of the two a creation time is, by what else the same clock says."""
+        """Return which of the two a creation time is, by what else the same clock says."""
         length_s = self._length_s
         if length_s < 2 * _EXACT_S:
             return "start"
@@ -501,7 +501,7 @@ class _Weighing:
         by, (first, *also) = found[0]
         others = [(by, start) for start in also]
         for other, starts in found[1:]:
-            # The name may tell the camera's own zone; a file may be written again later.
+            # The name may be in the camera's own zone; a file may be written again later.
             later = other is RecordedBy.FILE_TIME and starts[0] > first
             same = any(_is_zone_apart(start, first) for start in starts)
             if not later and not same:
@@ -647,7 +647,7 @@ def _on_our_clock(utc_s: float, seen: Instant) -> Instant:
     """Return a moment named by UTC, with time since boot where that is sure.
 
     Two minutes before or after we looked at the clock ourselves, no jump can hide; and a clock
-    that can be trusted tells how long ago it was, whatever the clock said then.
+    that can be trusted shows how long ago it was, whatever the clock said then.
     """
     ago_s = seen.utc_s - utc_s
     is_of_this_boot = seen.trusted and seen.boot_s is not None and 0 <= ago_s < seen.boot_s

@@ -274,12 +274,12 @@ def take_over(
 
 
 def request_roster(outbox: Outbox, *, now_s: float) -> None:
-    """Ask the daemon to look for the account's athletes at once; wake it afterwards."""
+    """Ask the daemon to request the account's athletes at once; wake it afterwards."""
     outbox.switches.set(ROSTER_ASKED_AT, repr(now_s))
 
 
 class RosterStage:
-    """Looks for the account's athletes at the start, every few hours, and when asked."""
+    """Requests the account's athletes at the start, every few hours, and when asked."""
 
     name = StageName.ROSTER
 
@@ -291,7 +291,7 @@ class RosterStage:
         self._is_open = is_open
         self._now = now
         self._not_before_s = 0.0  # after a failure
-        self._answered_ask = outbox.switches.get(ROSTER_ASKED_AT)  # a start looks anyway
+        self._answered_ask = outbox.switches.get(ROSTER_ASKED_AT)  # a start requests them anyway
 
     def step(self) -> float:
         """Fetch the roster if it is time and the lane is open."""

@@ -46,7 +46,7 @@ class StationStage:
         """Nothing is held."""
 
     def _end_assignment(self) -> float:
-        """Record the end of the present assignment; return when to look again."""
+        """Record the end of the present assignment; return when to check again."""
         now = self._now()
         over_s = overdue_s(self._outbox, now=now)
         if over_s is None or over_s < 0:

@@ -71,7 +71,7 @@ class StatusInputs:
 
     @property
     def camera_is_faulty(self) -> bool:
-        """Whether somebody must look at the camera."""
+        """Whether a person must check the camera."""
         return self.camera is not None and self.camera.is_faulty
 
     @property
@@ -128,7 +128,7 @@ def read_facts(
         capture_folder: where the camera program writes.
         is_stopped: whether nobody may be filmed.
         is_filming: whether a capture is being written.
-        camera: what it does; None: it is not looked at.
+        camera: what it does; None: it is not watched.
         now_s: Unix time.
     """
     counts = outbox.listing.counts(

@@ -1,6 +1,6 @@
 """`python -m agent.synthetic --storyboard demo --out FILE`: record a synthetic athlete.
 
-The picture that a station's self-check looks at was made by
+The picture that a station's self-check analyses was made by
 `python -m agent.synthetic --storyboard idle --view oblique --size 480x360
 --out analysis/models/known_good_frame.png`.
 """

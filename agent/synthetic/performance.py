@@ -139,7 +139,7 @@ def _started(
 def _along(
     vectors: FloatArray, travelled: FloatArray, way_deg: float, facing_deg: FloatArray
 ) -> FloatArray:
-    """Return the vectors (T, N) with the body that far along its way, and facing as told."""
+    """Return the vectors (T, N) with the body that far along its way, and facing as given."""
     way = np.radians(way_deg)
     vectors[:, COLUMNS["place"]] = travelled[:, None] * np.array([np.cos(way), np.sin(way)])
     vectors[:, COLUMNS["turn_deg"]] = facing_deg

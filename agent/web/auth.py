@@ -279,7 +279,7 @@ class PinGuard:
         self._stock = TokenBucket(capacity_s=_STOCK * _REFILL_S)
 
     def wait_s(self, address: str, *, now_s: float, is_known: bool = False) -> float:
-        """Return how long an address has to wait before a PIN is looked at; 0: not at all.
+        """Return how long an address has to wait before a PIN is checked; 0: not at all.
 
         Args:
             address: where it comes from.

@@ -25,7 +25,7 @@ class DaemonSignals:
     """What the page shares with the daemon around it."""
 
     is_filming: Callable[[], bool]  # whether a capture is being written
-    wake: Wake  # lets every stage look at once
+    wake: Wake  # lets every stage check for work at once
     stop: StopFlag
     stuck: Callable[[], Sequence[str]] = tuple  # parts of the daemon that make no progress
     written_at: Callable[[], float | None] = lambda: None  # when a recording last grew
@@ -51,7 +51,7 @@ class PageContext:
     check_in: CheckIn = field(init=False)
 
     def __post_init__(self) -> None:
-        """Prepare to look at the camera, and to know cards."""
+        """Prepare to watch the camera, and to know cards."""
         self.check_in = CheckIn(self.outbox, self.folder)
         self.camera = CameraWatch(
             self.outbox, self.settings, self.signs.written_at, self.signs.recorders

@@ -385,7 +385,7 @@ Answer = TypeVar("Answer")
 
 
 async def change(page: WebContext, action: Callable[[], Answer]) -> Answer:
-    """Carry out a change, and let every stage look at once."""
+    """Carry out a change, and let every stage check for work at once."""
     done = await page.database.write(action)
     page.signs.wake()
     return done

@@ -111,7 +111,7 @@ class LimitedListener(socket.socket):
         raise BlockingIOError
 
     def end_all(self) -> bool:
-        """End every connection; tell whether some are still open, as the server has not met it."""
+        """End every connection; return whether some are open still, not yet met by the server."""
         self._open = [(of, one) for of, one in self._open if one.fileno() >= 0]
         for _, connection in self._open:
             with contextlib.suppress(OSError):  # it may have gone by itself
@@ -179,7 +179,7 @@ _END_WITHIN_S = 2
 _LET_END_S = 0.01
 _TICK_S = 1.0  # the Date header is drawn again
 _KEEP_ALIVE_S = 30
-_CERTIFICATE_EVERY_S = 600.0  # it is looked at
+_CERTIFICATE_EVERY_S = 600.0  # it is checked
 _LARGEST_HEAD = 16384
 
 __all__ = ["DaemonSignals", "PageServer"]

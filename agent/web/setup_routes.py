@@ -396,7 +396,7 @@ class CheckForm(Form):
 
 
 async def check(page: WebContext, context: RequestContext, form: CheckForm) -> Response:  # noqa: ARG001  # as above
-    """Let the analysis look at what a camera sees."""
+    """Let the analysis check what a camera sees."""
     gettext = page.texts.gettext
     found = [one for one in page.signs.recorders() if one.report.camera == form.camera]
     if not found or found[0].fault is not None:
@@ -412,7 +412,7 @@ async def check(page: WebContext, context: RequestContext, form: CheckForm) -> R
 
 
 async def checked(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
-    """Return the picture that was looked at last, with the skeleton on it."""
+    """Return the picture that was checked last, with the skeleton on it."""
     last = page.framing.last
     if last is None:
         raise HTTPException(404, page.texts.gettext("No picture at the moment."))
@@ -420,7 +420,7 @@ async def checked(page: WebContext, context: RequestContext) -> Response:  # noq
 
 
 async def set_reference(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
-    """Keep the picture that was looked at last as what the camera is to see from now on."""
+    """Keep the picture that was checked last as what the camera is to see from now on."""
     last = page.framing.last
     if last is None:
         raise HTTPException(404, page.texts.gettext("Check the framing first."))

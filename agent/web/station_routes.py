@@ -395,7 +395,7 @@ async def film(page: WebContext, context: RequestContext, form: FilmingForm) -> 
 
 
 async def refresh(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
-    """Look for the account's athletes at once."""
+    """Request the account's athletes at once."""
     await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
     return said(page, context, page.texts.gettext("Refreshing the athlete list."))
 

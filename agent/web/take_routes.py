@@ -364,7 +364,7 @@ RECORDING_ROUTES = (
 
 
 async def look(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
-    """Look for an analysis again that failed or was not seen."""
+    """Request an analysis again that failed or was not seen."""
     entry = await entry_of(page, context)
 
     def resume() -> None:

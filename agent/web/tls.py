@@ -120,7 +120,7 @@ def read_given(certificate: Path, key: Path) -> GivenCertificate:
     held = x509.load_pem_x509_certificate(certificate.read_bytes())
     try:
         found = held.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:  # and browsers look at nothing else
+    except x509.ExtensionNotFound:  # and browsers check nothing else
         found = x509.SubjectAlternativeName([])
     return GivenCertificate(
         ends_at=held.not_valid_after_utc.timestamp(),

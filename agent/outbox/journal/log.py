@@ -74,7 +74,7 @@ class LogSurvey:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it tells everything, up to the last commit."""
+        """Whether it contains everything, up to the last commit."""
         return self.first_seq is not None and not self.damaged and not self.has_gap
 
     def note(self, seq: int, body: bytes) -> None:
@@ -159,7 +159,7 @@ class ChangeLog:
     def read_noted_seq(self) -> int:
         """Return the number that was last noted on the folder itself; 0 where there is none.
 
-        No file's content tells it, so that it shows when older files were put into the folder.
+        No file's content contains it, so that it shows when older files were put into the folder.
         """
         return noted_seq(self.path.parent)
 
@@ -436,7 +436,7 @@ _LASTING: Mapping[str, tuple[str, ...]] = {
     "athlete_group": ("id", "name", "members"),
     "card": ("digest", "athlete"),
 }
-# States that a clip or a capture may enter without the ledger being told.
+# States that a clip or a capture may enter without a line in the ledger.
 _UNTOLD = {"uploading": "ready", "analysing": "captured"}
 _WHICH = {"athlete": "WHERE user_id IS NULL"}  # the others are not in the ledger
 

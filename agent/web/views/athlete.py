@@ -401,7 +401,7 @@ STATE_GROUPS = {
 
 
 class HistoryQuery(BaseModel):
-    """What somebody looks for; empty means any."""
+    """The filter of a search; empty means any."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", str_strip_whitespace=True)
 

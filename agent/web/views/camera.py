@@ -23,7 +23,7 @@ from agent.station.recorders import RecorderSight, ask_for_still
 from agent.web.context import PageContext
 from agent.web.i18n import N_, WARNINGS, Texts
 
-_FRESH_S = {PictureKind.LIVE: 0.4, PictureKind.GLANCE: 2.5}  # as long all who look share a picture
+_FRESH_S = {PictureKind.LIVE: 0.4, PictureKind.GLANCE: 2.5}  # as long all who watch share a picture
 _WITHIN_S = 2.0  # a recorder must answer
 
 _STATES: Mapping[RecorderState, str] = {
@@ -149,7 +149,7 @@ _NO_ROOM = N_("No headroom for the bar or the jump. Tilt the camera up or move i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedPicture:
-    """A picture that was looked at."""
+    """A picture that was analysed."""
 
     drawn: bytes  # JPEG, with the skeleton on it
     empty: bytes  # without the athlete: nobody is to be seen in a reference that is kept
@@ -171,10 +171,10 @@ class FramingChecker:
         self.last: CheckedPicture | None = None
 
     def look(self, sight: RecorderSight) -> CheckedPicture:
-        """Look at what a camera sees at this moment; takes seconds.
+        """Analyse what a camera sees at this moment; takes seconds.
 
         Raises:
-            BusyError: there is no picture now, or a look is under way.
+            BusyError: there is no picture now, or an analysis is under way.
             AnalysisError: the picture cannot be judged.
             ShutdownRequested: the daemon ends.
         """

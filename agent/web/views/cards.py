@@ -66,7 +66,7 @@ class Figure:
 
 
 def figures_of(numbers: Mapping[str, Number], texts: Texts) -> list[Figure]:
-    """Return everything that was measured, what tells most first."""
+    """Return everything that was measured, the most important first."""
     return [
         Figure(name=name_shown(path, texts), value=value_shown(numbers[path], texts, path=path))
         for path in by_weight(numbers)
@@ -181,7 +181,7 @@ class SessionAnalysis:
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """What a person may do: look, fetch, play."""
+        """What a person may do: watch, fetch, play."""
         video = {None: (), VideoState.PRESENT: ("play",)}.get(self.video, ("fetch",))
         return (*(("look",) if self.may_look else ()), *(() if self.is_coming else video))
 
