@@ -21,7 +21,6 @@ from agent.errors import AgentError, BusyError
 _INTERRUPTED = 130
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
-_MISPLACED = "Options go after the command: spotter status --config FILE"
 
 # Every command by its section of the help: its module, where it stands under its own name, and its
 # short help, which is repeated here so that `spotter --help` loads no command.
@@ -126,7 +125,9 @@ class _Commands(click.Group):
 def spotter() -> None:
     """Spotter uploads a trimmed clip of every take on this station to the AiKYNETIX API.
 
-    New machine: spotter init.  Something is wrong: spotter doctor.  Where is a take: spotter show.
+    \b
+    New machine: spotter init.  Something is wrong: spotter doctor.
+    Where is a take: spotter show.
     Options go after the command: spotter status --config FILE
 
     Exit codes: 0 success, 1 failure, 2 wrong usage, 69 API unreachable, 75 try again later,
@@ -146,11 +147,13 @@ def main() -> None:
         click.echo("\nspotter: interrupted", err=True)
         sys.exit(_INTERRUPTED)
     except click.ClickException as error:
+        hint = _hint_of(error)
+        if hint is not None and isinstance(error, click.NoSuchOption):
+            error = click.NoSuchOption(error.option_name, ctx=error.ctx)  # not one that is similar
         error.show()
-        is_misplaced = _is_misplaced(error)
-        if is_misplaced:
-            click.echo(_MISPLACED, err=True)
-        _answer_scripts(error.format_message(), _MISPLACED if is_misplaced else _usage_of(error))
+        if hint is not None:
+            click.echo(hint, err=True)
+        _answer_scripts(error.format_message(), hint or _usage_of(error))
         sys.exit(error.exit_code)
     except AgentError as error:
         _end_with(error)
@@ -195,14 +198,17 @@ def _usage_of(error: click.ClickException) -> str | None:
     return None if context is None else f"{context.command_path} --help"
 
 
-def _is_misplaced(error: click.ClickException) -> bool:
-    """Tell whether an option that commands take was given to a group of them."""
-    return (
-        isinstance(error, click.NoSuchOption)
-        and error.option_name in _OF_COMMANDS
-        and error.ctx is not None
-        and isinstance(error.ctx.command, click.Group)
-    )
+def _hint_of(error: click.ClickException) -> str | None:
+    """Return what helps with a command line more than its usage does, or None."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None or not isinstance(context.command, click.Group):
+        return None
+    if isinstance(error, click.NoSuchOption) and error.option_name in _OF_COMMANDS:
+        value = " FILE" if error.option_name == "--config" else ""
+        return f"Options go after the command: spotter status {error.option_name}{value}"
+    if isinstance(error, click.NoSuchCommand) and not error.possibilities and context.parent:
+        return f"Commands: {', '.join(context.command.list_commands(context))}"
+    return None
 
 
 def _show_what_can_be_shown() -> None:

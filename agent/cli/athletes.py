@@ -264,7 +264,16 @@ def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
         f"This box has {clips} of {user_id}{unsent}.  All data of this athlete will be deleted "
         f"permanently.{there}  Continue?"
     )
-    if not click.confirm(question):
+    try:
+        is_sure = click.confirm(question)
+    except click.Abort as aborted:
+        if not isinstance(aborted.__context__, EOFError):
+            raise
+        click.echo()
+        raise RequestError(
+            "nothing was changed: the question was not answered", hint="--yes answers it"
+        ) from None
+    if not is_sure:
         raise RequestError("nothing was changed")
 
 

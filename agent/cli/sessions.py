@@ -61,6 +61,7 @@ from agent.settings.load import how_to_edit
 from agent.settings.model import why_no_key
 from agent.stage import ignore_wake
 from agent.station.assignments import api_host, state_folder
+from agent.station.clip_actions import find
 from agent.text import counted
 
 _MOST_EXPORT_BYTES = 512 << 20
@@ -330,7 +331,14 @@ def session(
 
 
 def _found(outbox: Outbox, wanted: str) -> Followed:
-    entries = outbox.listing.of_session(wanted) or [find_clip(outbox, wanted)]
+    entries = outbox.listing.of_session(wanted)
+    if not entries:
+        try:
+            find(outbox, wanted)
+        except RequestError:
+            hint = "list them: spotter sessions; clips: spotter outbox list --all"
+            raise RequestError(f"no session or clip {wanted!r}", hint=hint) from None
+        entries = [find_clip(outbox, wanted)]
     followed = outbox.sessions.of(entries[0])
     if followed is None:
         entry = entries[0]

@@ -81,7 +81,8 @@ def worker(
     if known is None:
         raise RequestError(
             "this worker belongs to no facility",
-            hint="on the hub: spotter hub invite --worker NAME",
+            hint="on the hub: spotter hub invite --worker NAME; then here: "
+            "spotter worker --join LINK",
         )
     configure_logs("info")
     lock = StateFolderLock(folder)

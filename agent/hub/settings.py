@@ -114,6 +114,11 @@ def load_hub(path: Path) -> HubSettings:
     """
     try:
         document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"no settings of a hub: {path} is missing",
+            hint="docs/facility.md shows what to write; to use another file: --config FILE",
+        ) from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=_HINT) from None
     except ValueError as error:

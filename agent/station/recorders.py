@@ -437,7 +437,9 @@ def ask_for_still(
     question: dict[str, object] = {"ask": "still", "camera": camera, "kind": kind}
     answer = _answer(path, question, within_s=within_s)
     if answer is None:
-        raise BusyError("the daemon does not answer", hint="it must run: spotter status")
+        raise BusyError(
+            "the daemon does not answer", hint="does it run?  spotter status says how to start it"
+        )
     told = answer.get("still")
     picture = StillPicture.of_message(told) if isinstance(told, dict) else None
     if picture is None:

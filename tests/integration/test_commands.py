@@ -174,7 +174,9 @@ def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) ->
         (["assign", "x", "--barbell-mass", "heavy"], 2, "'heavy' is not a number (example: 62.5)"),
         (["assign", "x", "--barbell-mass", "nan"], 2, "is not a number"),
         (["analyse", "/"], 1, "/: not a file"),
-        (["forget", "x"], 130, "interrupted"),
+        (["forget", "x"], 1, "the question was not answered"),
+        (["session", "x"], 1, "no session or clip 'x'"),
+        (["camera", "snapshot", "x.jpg"], 75, "spotter status says how to start it"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -122,7 +122,9 @@ def test_wrong_usage_ends_with_2_and_no_traceback() -> None:
     for words, told in (
         (["nonsense"], "No such command 'nonsense'"),
         (["statu"], "Did you mean"),
-        (["--config", "x", "status"], "Options go after the command"),
+        (["--config", "x", "status"], "Options go after the command: spotter status --config FILE"),
+        (["--json", "status"], "Options go after the command: spotter status --json\n"),
+        (["filming", "pause"], "No such command 'pause'.\nCommands: start, stop\n"),
         (["outbox", "--json", "list"], "Options go after the command"),
         (["assign", "--for", "soon", "x"], "'soon' is not a duration (examples: 90s, 30m, 2h)"),
         (["outbox", "list", "--state", "x"], "'x' is not one of"),

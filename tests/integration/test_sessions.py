@@ -101,7 +101,7 @@ def test_one_session_is_told_by_any_of_its_names(station: Station, outbox: Outbo
         assert told["analysed_video"]["has_link"] and SECRET not in json.dumps(told)
     shown = station.spotter("session", "e2")
     assert "peak_velocity" in shown and SECRET not in shown
-    assert "no recording or clip 'nothing'" in station.spotter("session", "nothing", code=1)
+    assert "no session or clip 'nothing'" in station.spotter("session", "nothing", code=1)
 
 
 def test_a_look_asks_at_once_and_brings_everything(station: Station, outbox: Outbox) -> None:

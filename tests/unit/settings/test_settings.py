@@ -222,6 +222,15 @@ def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:
     assert f"spotter init --config {tmp_path}/none.toml" in str(caught.value.hint)
 
 
+def test_missing_settings_of_a_hub_say_where_they_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"no settings of a hub: .*none.toml is missing"
+    ) as caught:
+        load_hub(tmp_path / "none.toml")
+
+    assert "docs/facility.md" in str(caught.value.hint) and "--config" in str(caught.value.hint)
+
+
 def test_the_services_settings_are_made_by_the_command_that_makes_them_usable_to_it() -> None:
     if DEFAULT_PATH.exists():
         pytest.skip("this machine is a station")
