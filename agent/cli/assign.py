@@ -10,6 +10,7 @@ from agent.cli.common import (
     Duration,
     MovementOptions,
     Number,
+    WholeNumber,
     config_option,
     json_option,
     movement_options,
@@ -288,7 +289,7 @@ def group(group: str, config: Path | None, as_json: bool) -> None:
 
 
 @queue.command()
-@click.argument("place", type=click.IntRange(1, MOST))
+@click.argument("place", type=WholeNumber(1, MOST))
 @config_option
 @json_option
 def remove(place: int, config: Path | None, as_json: bool) -> None:
@@ -306,8 +307,8 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 
 
 @queue.command()
-@click.argument("place", type=click.IntRange(1, MOST))
-@click.argument("to", type=click.IntRange(1, MOST))
+@click.argument("place", type=WholeNumber(1, MOST))
+@click.argument("to", type=WholeNumber(1, MOST))
 @config_option
 @json_option
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.common import json_option, local_time, print_json
+from agent.cli.common import WholeNumber, json_option, local_time, print_json
 from agent.clock import iso_utc, read_clock
 from agent.web.tls import LONGEST_DAYS, AuthorityFolder, IssuedFiles
 
@@ -64,7 +64,8 @@ def init(folder: Path, name: str, domains: tuple[str, ...], as_json: bool) -> No
 )
 @click.option(
     "--days",
-    type=click.IntRange(1, LONGEST_DAYS),
+    type=WholeNumber(1, LONGEST_DAYS),
+    metavar="N",
     default=LONGEST_DAYS,
     show_default=True,
     help="How long it is valid; some tablets reject longer ones.",

@@ -146,7 +146,7 @@ def remove(group: str, athletes: Sequence[str], config: Path | None, as_json: bo
         leave = [_member(outbox, group, one) for one in athletes]
         return [change_members(outbox, group, leave=leave, now_s=now_s)]
 
-    _change(change, config=config, as_json=as_json)
+    _change(change, config=config, as_json=as_json, otherwise=f"removed: {group}")
 
 
 def _member(outbox: Outbox, group: str, named: str) -> str:
@@ -159,10 +159,19 @@ def _keys(outbox: Outbox, athletes: Sequence[str]) -> list[str]:
 
 
 def _change(
-    change: Callable[[Outbox, float], list[AthleteGroup]], *, config: Path | None, as_json: bool
+    change: Callable[[Outbox, float], list[AthleteGroup]],
+    *,
+    config: Path | None,
+    as_json: bool,
+    otherwise: str = "no groups in the file",
 ) -> None:
+    """Change groups and print those that were changed; where there are none, other words."""
     with steered_outbox(config) as (_settings, outbox):
-        _tell(outbox, change(outbox, read_clock().utc_s), as_json=as_json)
+        changed = change(outbox, read_clock().utc_s)
+        if changed or as_json:
+            _tell(outbox, changed, as_json=as_json)
+        else:
+            click.echo(otherwise)
 
 
 def _tell(outbox: Outbox, told: Sequence[AthleteGroup], *, as_json: bool) -> None:
@@ -175,8 +184,6 @@ def _tell(outbox: Outbox, told: Sequence[AthleteGroup], *, as_json: bool) -> Non
         click.echo(f"{one.name}: {counted(len(one.members), 'athlete')}")
         members = [(f"  {key}", _name(outbox, key) or "not in the roster") for key in one.members]
         print_columns(members)
-    if not told:
-        click.echo("done")
 
 
 def _document(outbox: Outbox, group: AthleteGroup) -> dict[str, object]:

@@ -347,6 +347,18 @@ class Number(click.ParamType[float]):
         return number
 
 
+class WholeNumber(click.IntRange):
+    """A whole number within bounds; click would call it an integer range."""
+
+    name = "whole number"
+
+
+class BoundedNumber(click.FloatRange):
+    """A number within bounds; click would call it a float range."""
+
+    name = "number"
+
+
 _DAYS_BACK = {"today": 0, "yesterday": 1}
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.status import Status
 
 from agent.cli import end_after
-from agent.cli.common import config_option, console, json_option, print_json
+from agent.cli.common import WholeNumber, config_option, console, json_option, print_json
 from agent.cli.formatting import size_words
 from agent.demo import (
     ATHLETE,
@@ -369,7 +369,8 @@ class _WithFaults(click.Command):
 @click.command(cls=_WithFaults)
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
+    metavar="N",
     default=8765,
     show_default=True,
     help="0: any free port.",
@@ -398,17 +399,18 @@ class _WithFaults(click.Command):
     metavar="SECONDS",
     help="Time until a session is analysed; 2-90: random per session.",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed.")
+@click.option("--seed", default=0, metavar="N", show_default=True, help="Random seed.")
 @click.option(
     "--link-seconds",
     "link_s",
     default=3600.0,
+    metavar="SECONDS",
     show_default=True,
     help="How long a video link is valid.",
 )
 @click.option(
     "--plan-limit",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     metavar="N",
     help="Session limit of the plan; further uploads get 404.",
 )
@@ -420,14 +422,14 @@ class _WithFaults(click.Command):
 )
 @click.option(
     "--athletes",
-    type=click.IntRange(1, 20_000),
+    type=WholeNumber(1, 20_000),
     metavar="N",
     help="Number of athletes, with names in many scripts.",
 )
 @click.option(
     "--sessions",
     "old_sessions",
-    type=click.IntRange(0, 1_000_000),
+    type=WholeNumber(0, 1_000_000),
     default=0,
     metavar="N",
     help="Number of old sessions in the account.",

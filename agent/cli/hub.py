@@ -13,8 +13,10 @@ import click
 import segno
 
 from agent.cli.common import (
+    BoundedNumber,
     Duration,
     Number,
+    WholeNumber,
     config_option,
     json_option,
     opened_outbox,
@@ -118,7 +120,8 @@ def _kind_options(command: Callable[..., None]) -> Callable[..., None]:
 @_kind_options
 @click.option(
     "--hours",
-    type=click.FloatRange(0.1, 24 * 30),
+    type=BoundedNumber(0.1, 24 * 30),
+    metavar="N",
     default=24.0,
     show_default=True,
     help="How long the link is valid.",
@@ -269,7 +272,8 @@ def assign(
 @click.argument("file", type=click.File("r", encoding="utf-8"))
 @click.option(
     "--days",
-    type=click.IntRange(1, MOST_DAYS),
+    type=WholeNumber(1, MOST_DAYS),
+    metavar="N",
     default=2,
     show_default=True,
     help="How many days of an iCalendar file are planned, from now on.",

@@ -11,6 +11,7 @@ import click
 import segno
 
 from agent.cli.common import (
+    BoundedNumber,
     config_option,
     headed,
     json_option,
@@ -52,7 +53,8 @@ _MOST_NAME = 80  # signs
 @click.option("--network", is_flag=True, help="Fail if the page listens on this box only.")
 @click.option(
     "--minutes",
-    type=click.FloatRange(1, 1440),
+    type=BoundedNumber(1, 1440),
+    metavar="N",
     default=None,
     help="How long the link is valid.  [default: 10; 30 for --setup]",
 )

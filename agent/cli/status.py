@@ -116,7 +116,7 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
     lines.append(("disk", f"{free} free of {total}; {_outlook(disk)}"))
     kept = {
         "recordings": disk["captures_bytes"],
-        "clips to upload": disk["clips_waiting_bytes"],
+        "clips not uploaded yet": disk["clips_waiting_bytes"],
         "clips uploaded": disk["clips_delivered_bytes"],
     }
     parts = [f"{size_words(size)} {name}" for name, size in kept.items() if size]

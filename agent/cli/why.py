@@ -28,6 +28,7 @@ from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings, find_config
 from agent.station.assignments import state_folder
+from agent.station.attribution import ClipWarning
 from agent.station.description import (
     Document,
     StationData,
@@ -230,9 +231,24 @@ def _facts(document: Mapping[str, Any], here: LocalTime) -> Iterator[tuple[str, 
         if recording is not None:
             yield from _recording(recording, here, with_time=document["kind"] == "recording")
     for warning in document.get("warnings", ()):
-        yield "warnings", warning
+        yield "warnings", _warning(warning)
     for name, path in document.get("files", {}).items():
         yield "files", f"{path} ({name.replace('_', ' ')})"
+
+
+_REMARKS = {
+    ClipWarning.NEAR_CHANGE: "the assignment changed within 10 s of the take",
+    ClipWarning.TIME_UNKNOWN: "the recording time is uncertain; there was one athlete since",
+    ClipWarning.NO_MASS: "no weight is given: the API assumes 100 kg",
+    ClipWarning.UNFAMILIAR_PACE: "recorded faster or slower than it plays",
+}
+
+
+def _warning(warning: str) -> str:
+    """Return a warning in words; those of the picture have them already."""
+    if warning.startswith(ClipWarning.MAY_BE):
+        return f"the athlete may be {warning.removeprefix(ClipWarning.MAY_BE)}"
+    return _REMARKS.get(warning, warning)
 
 
 def _athlete(athlete: Mapping[str, Any]) -> str:

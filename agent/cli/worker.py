@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from agent.cli.care import report_findings
-from agent.cli.common import config_option, json_option, print_json
+from agent.cli.common import WholeNumber, config_option, json_option, print_json
 from agent.clipping.analysis_process import ChildLimits
 from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.doctor.service import ask_systemd
@@ -41,7 +41,7 @@ from agent.stage import StopFlag
 @click.option(
     "--memory",
     "memory_mb",
-    type=click.IntRange(400, 64_000),
+    type=WholeNumber(400, 64_000),
     default=1500,
     show_default=True,
     metavar="MB",

@@ -175,6 +175,7 @@ def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) ->
         (["assign", "x", "--barbell-mass", "nan"], 2, "is not a number"),
         (["analyse", "/"], 1, "/: not a file"),
         (["forget", "x"], 1, "the question was not answered"),
+        (["queue", "move", "somebody", "1"], 2, "'somebody' is not a valid whole number"),
         (["session", "x"], 1, "no session or clip 'x'"),
         (["camera", "snapshot", "x.jpg"], 75, "spotter status says how to start it"),
     ],

@@ -132,3 +132,15 @@ def test_an_ambiguous_name_lists_its_candidates(made: Station) -> None:
     assert shown(made, "lund")["id"] == "u3"
     nothing = made.spotter("show", "zz", code=1)
     assert nothing.startswith("spotter: no recording, clip, session or athlete named 'zz'")
+
+
+def test_warnings_of_a_clip_are_shown_in_words(made: Station) -> None:
+    remarks = ("may_be:ada", "barbell_mass_not_given")
+    with Outbox.open(made.state) as outbox:
+        new = new_entry(admitted(outbox, 1))
+        outbox.entries.create(replace(new, remarks=remarks), now_s=1.0)
+
+    assert shown(made, "e1")["warnings"] == list(remarks)
+    words = made.spotter("show", "e1")
+    assert "the athlete may be ada" in words and "the API assumes 100 kg" in words
+    assert "may_be" not in words

@@ -45,7 +45,7 @@ def test_a_group_is_imported_and_takes_turns(station: Station) -> None:
     after = told(station, "queue", "group", "U18")
     assert [place["athlete"] for place in after["queue"]] == ["athlete-0003", "athlete-0002"]  # type: ignore[attr-defined]  # JSON
     assert after["rotate"] is True
-    station.spotter("groups", "remove", "U18")
+    assert station.spotter("groups", "remove", "U18") == "removed: U18\n"
     assert "no groups" in station.spotter("groups")
 
 
