@@ -45,6 +45,7 @@ from agent.cli.hub_care import (
 from agent.cli.pair import show_link
 from agent.clock import iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
+from agent.doctor.hub import UNIT
 from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.joining import join_as_site
@@ -56,11 +57,12 @@ from agent.hub.planning import MOST_DAYS, HubRoster, Planner, is_calendar, momen
 from agent.hub.run import run_hub
 from agent.hub.settings import LEAF_PORT, HubSettings, load_hub
 from agent.logs import configure_logs
+from agent.outbox.consistency import stored_pause
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
 from agent.station.assignments import state_folder
-from agent.station.network import page_address
+from agent.station.network import page_address, page_remedy
 from agent.text import counted
 
 _TOKEN_BYTES = 15
@@ -360,6 +362,19 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
         print_json({"address": address, "role": role, "until": iso_utc(now_s + _PAIR_WITHIN_S)})
         return
     show_link(address)
+    _warn_if_closed(settings, folder)
+
+
+def _warn_if_closed(settings: HubSettings, folder: HubFolder) -> None:
+    """Say why the page that was shown is not open, if it is not."""
+    with acting_as_owner(folder.root):
+        runs = StateFolderLock(folder.places).is_taken()
+        pause = stored_pause(folder.root, StageName.PAGE)
+    if not runs:
+        click.echo("The hub is not running; the page opens after: spotter hub run", err=True)
+    elif pause is not None:
+        remedy = page_remedy(settings.web.listen, pause.reason, unit=UNIT)
+        click.echo(f"The page is not open: {pause.detail}\n  {remedy}", err=True)
 
 
 @hub.command("join")

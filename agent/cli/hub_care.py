@@ -151,7 +151,7 @@ def text_of(file: TextIO) -> str:
 
 @click.command("do")
 @click.argument("station")
-@click.argument("command", type=click.Choice(COMMANDS))
+@click.argument("command", type=click.Choice(COMMANDS), metavar="COMMAND")
 @click.argument("ids", nargs=-1)
 @click.option(
     "--out",
@@ -173,8 +173,9 @@ def do(
 ) -> None:
     """Run doctor, retry, support or pair at a station.
 
-    Runs spotter doctor, spotter outbox retry ID..., spotter support or spotter pair at the station,
-    with that command's exit code. 69: the station does not answer.
+    COMMAND is one of these four.  It runs spotter doctor, spotter outbox retry ID..., spotter
+    support or spotter pair at the station, with that command's exit code.  69: the station does not
+    answer.
     """
     if bool(ids) != (command == "retry") or (out is not None and command != "support"):
         raise click.UsageError("IDs for retry and nothing else, --out for support")
@@ -336,7 +337,8 @@ def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
     try:
         return tomllib.loads(text_of(file))
     except tomllib.TOMLDecodeError as error:
-        raise RequestError(f"{file.name}: {error}") from None
+        hint = "the file has the form of station.toml: docs/facility-manage.md"
+        raise RequestError(f"{file.name}: {error}", hint=hint) from None
     except RecursionError:
         raise RequestError(f"{file.name}: nested too deeply") from None
 
@@ -552,7 +554,7 @@ def _page_words(page: dict[str, object]) -> str:
     if page["listen"] is None:
         return 'turned off (web.listen = "")'
     if page["reason"] is not None:
-        return f"NOT open: {page['detail']}: {page['do']}"
+        return f"NOT open: {page['detail']} ({page['do']})"
     return f"at {page['listen']}" if page["open"] else "-"
 
 

@@ -143,7 +143,8 @@ def read_roster_csv(text: str) -> list[HubAthlete]:
         try:
             athlete = _athlete_of(row)
         except (ValueError, TypeError, AttributeError):
-            raise unreadable(line, row) from None
+            hint = "a line needs a user id and a name; consent is yes, no or empty"
+            raise unreadable(line, row, hint=hint) from None
         if athlete.user_id in found:
             raise RequestError(f"line {line}: {athlete.user_id} is there twice")
         found[athlete.user_id] = athlete
@@ -176,7 +177,8 @@ def csv_rows(
         reader.fieldnames = columns
         for row in reader:
             if None in row:  # more values than columns
-                raise unreadable(reader.line_num, row)
+                hint = "it has more values than columns; quote a text with a comma in it"
+                raise unreadable(reader.line_num, row, hint=hint)
             yield reader.line_num, row
     except csv.Error as error:
         told = str(error).partition(" - ")[0]  # behind it stands what a program should do
@@ -186,10 +188,12 @@ def csv_rows(
         ) from None
 
 
-def unreadable(line: int, row: Mapping[Any, Any]) -> RequestError:
+def unreadable(line: int, row: Mapping[Any, Any], *, hint: str) -> RequestError:
     """Return what says that a line of a CSV file cannot be read, with the line itself."""
     values = [*(value for name, value in row.items() if name), *row.get(None, ())]
-    return RequestError(f"line {line} cannot be read: {printable(','.join(values), 200)}")
+    return RequestError(
+        f"line {line} cannot be read: {printable(','.join(values), 200)}", hint=hint
+    )
 
 
 def _athlete_of(row: Mapping[str, str]) -> HubAthlete:
@@ -388,7 +392,8 @@ def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
                 )
             )
         except (ValueError, TypeError, AttributeError):
-            raise unreadable(number, row) from None
+            hint = "times are like 14:30 or 2026-11-29 14:30; a mass is a number"
+            raise unreadable(number, row, hint=hint) from None
     return dict(found)
 
 

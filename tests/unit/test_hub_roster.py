@@ -55,5 +55,6 @@ def test_athletes_are_merged_replaced_and_removed(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_with_a_mistake_changes_nothing(text: str, why: str) -> None:
-    with pytest.raises(RequestError, match=why):
+    with pytest.raises(RequestError, match=why) as caught:
         read_roster_csv(text)
+    assert caught.value.hint or "twice" in why

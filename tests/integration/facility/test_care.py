@@ -125,6 +125,8 @@ def test_a_page_whose_port_is_taken_is_said_with_what_to_do_and_by_the_exit_code
 ) -> None:
     hub = Hub(tmp_path, more='[web]\nlisten = "PAGE"\n')
     assert "page       -" in hub.status(code=1)  # nothing runs
+    paired = give(["hub", "pair", "--config", str(hub.config)])
+    assert "The hub is not running" in paired.stderr
     with closing(listen_on(hub.page)), hub:
         until(lambda: 'event="page failed"' in hub.log.read_text())
         told = json.loads(hub.status("--json", code=1))
@@ -133,6 +135,8 @@ def test_a_page_whose_port_is_taken_is_said_with_what_to_do_and_by_the_exit_code
         (line,) = [one for one in hub.status(code=1).splitlines() if one.startswith("page")]
         assert f"NOT open: {hub.page}: Address already in use" in line
         assert "ss -ltnp" in line and "another web.listen" in line
+        paired = give(["hub", "pair", "--config", str(hub.config)])
+        assert paired.returncode == 0 and "The page is not open: " in paired.stderr
         state, words = found(hub, code=1)["page"]
         assert state == "broken" and "ss -ltnp" in words
     with hub:
