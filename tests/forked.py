@@ -164,6 +164,7 @@ def _analyses() -> str:
 def _fork_analyses(listener: socket.socket) -> None:
     """Fork an analysis for each connection."""
     worker = import_module("analysis.worker")  # with its native libraries: no daemon has them
+    _load_pose_library()
     gc.freeze()
     forking = threading.Lock()  # a child holds no pipe of another one
 
@@ -182,6 +183,14 @@ def _fork_analyses(listener: socket.socket) -> None:
 
     while True:
         threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+
+
+def _load_pose_library() -> None:
+    """Load all of MediaPipe but a model, whose threads no fork would have."""
+    pose_model = import_module("analysis.pose_model")
+    with pose_model._nothing_in_place_of(pose_model._NEVER_USED):
+        import_module("mediapipe.tasks.python.vision")
+    import_module("mediapipe.tasks.python.core.mediapipe_c_bindings").load_raw_library()
 
 
 def _analyse(worker: ModuleType, ends: Sequence[int]) -> NoReturn:

@@ -216,9 +216,15 @@ def child_of(daemon: int) -> int | None:
         pid = int(path.parts[2])
         with contextlib.suppress(OSError):  # it may have ended meanwhile
             is_of_daemon = pid != daemon and _opened(path) in pipes
-            if is_of_daemon and "libmediapipe" in Path(f"/proc/{pid}/maps").read_text():
+            if is_of_daemon and _has_pose_model(pid):
                 return pid
     return None
+
+
+def _has_pose_model(pid: int) -> bool:
+    """Tell by the threads of a process: a forked one has the library before it has a model."""
+    named = Path(f"/proc/{pid}/task").glob("*/comm")
+    return any(path.read_text().startswith("drishti") for path in named)
 
 
 def _opened(descriptor: Path) -> str | None:
