@@ -37,6 +37,7 @@ _CONTEXT.set_forkserver_preload(
         # what those load when they first need it
         *("agent.outbox.schema", "sqlite_utils.db", "sqlite_utils.plugins", "dateutil.parser"),
         *("httpcore", "certifi", "encodings.ascii", "encodings.idna", "stringprep"),
+        "encodings.utf_8_sig",
         *("jinja2.ext", "uvicorn.lifespan.off"),
         "tests.forked",
     ]
@@ -164,6 +165,8 @@ def _analyses() -> str:
 def _fork_analyses(listener: socket.socket) -> None:
     """Fork an analysis for each connection."""
     worker = import_module("analysis.worker")  # with its native libraries: no daemon has them
+    for later in ("av.subtitles.stream", "encodings.cp437", "numpy.ma"):
+        import_module(later)
     _load_pose_library()
     gc.freeze()
     forking = threading.Lock()  # a child holds no pipe of another one
