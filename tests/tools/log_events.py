@@ -6,6 +6,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from agent.stage import StageName
@@ -535,8 +536,9 @@ class Emission:
     where: str  # file and line
 
 
+@cache
 def emissions() -> list[Emission]:
-    """Return every place of agent/ and analysis/ that logs.
+    """Return every place of agent/ and analysis/ that logs: to be read only.
 
     Raises:
         ValueError: an event's name cannot be read off the code.
