@@ -180,5 +180,5 @@ def enabled() -> tuple[str, ...]:
 
 def deb(option: str, package: Path, *words: str | Path) -> str:
     tool = need(Path("/usr/bin/dpkg-deb"), "dpkg")
-    words = (tool, option, package, *words)
+    words = (tool, "-Znone", option, package, *words)  # not packed, as the build has it
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
