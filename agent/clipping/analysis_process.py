@@ -38,6 +38,9 @@ _LAST_WORDS = 20  # lines of the child's log that are kept to explain its end
 _NICE = 10  # the recorder on the same box comes first
 # glibc: pictures go back to the system when they are done with, instead of staying in the heap.
 _ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_ARENA_MAX": "2"}
+# NumPy's and OpenCV's linear algebra: nothing here is large enough to be shared among threads, and
+# threads that wait for work take more of a start than anything else.
+_THREADS = {"OPENBLAS_NUM_THREADS": "1"}
 _PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 log = structlog.get_logger(stage=StageName.CLIPPING)
@@ -290,7 +293,7 @@ def number_in(result: Mapping[str, object], name: str) -> float:
 def _environment() -> dict[str, str]:
     """Return the child's environment: no key and no setting of ours is in it."""
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    return {**passed_on, **_ALLOCATION}
+    return {**passed_on, **_ALLOCATION, **_THREADS}
 
 
 def _slowness(checked: Mapping[str, object]) -> float:

@@ -173,6 +173,14 @@ def test_no_secret_reaches_it_and_it_dies_with_its_parent(tmp_path: Path) -> Non
     until(lambda: not Path(f"/proc/{pid}/cmdline").exists() or not _cmdline(pid))
 
 
+def test_its_linear_algebra_gets_one_thread(make: Make) -> None:
+    """More of them, NumPy's and OpenCV's, would spin for work that is never large enough."""
+    child = make()
+    child.ask("codecs")
+    environ = Path(f"/proc/{child.process_id}/environ").read_bytes().split(b"\0")
+    assert b"OPENBLAS_NUM_THREADS=1" in environ
+
+
 def _cmdline(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
