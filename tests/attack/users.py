@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -68,10 +69,16 @@ def need_users() -> None:
     """Skip where no other user can be had, and say why."""
     if os.geteuid() != 0:
         pytest.skip("root alone can start processes as the service, a member and a camera")
+    if hindrance := _hindrance():
+        pytest.skip(f"another user cannot run this interpreter here: {hindrance}")
+
+
+@cache
+def _hindrance() -> str:
+    """Return what keeps another user from importing the agent; empty: nothing."""
     words = as_user(SERVICE, GROUP, words=[sys.executable, "-I", "-c", "import agent"])
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=_SECONDS)
-    if done.returncode:
-        pytest.skip(f"another user cannot run this interpreter here: {done.stderr.strip()[-200:]}")
+    return f"{done.returncode} {done.stderr.strip()[-200:]}" if done.returncode else ""
 
 
 @dataclass(frozen=True, slots=True)
