@@ -19,6 +19,9 @@ hypothesis.settings.load_profile("spotter")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# As the analysis has it, which runs in these processes, too: more threads would only spin.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
 REPOSITORY = Path(__file__).parents[1]
 InZone = Callable[[str], None]
 VIDEOS = REPOSITORY.parent / "shared" / "videos"
