@@ -84,6 +84,7 @@ _PING_EVERY_S = 60.0
 _TRIM_EVERY_S = 10.0
 MOST_EVENTS = 10_000  # of one station: more than 300 a day for 30 days
 _EVENT_BYTES = 1 << 15
+_CANCEL_AGAIN_S = 0.5
 _MOST_ASKED = 4096  # bytes of a station that asks to be let in
 
 log = structlog.get_logger(stage=StageName.HUB)
@@ -503,8 +504,13 @@ async def _first(*waits: Callable[[], Awaitable[object]]) -> None:
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
+        # Again and again: a request whose answer comes in that moment returns it instead, for such
+        # is asyncio.wait_for before Python 3.12 (python/cpython#86296).
+        left = set(tasks)
+        while left:
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=_CANCEL_AGAIN_S)
         await asyncio.gather(*tasks, return_exceptions=True)
     for task in ended:
         task.result()
