@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.efforts import EffortSignals, Evidence
+from analysis.efforts import Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Crop, Interval
+from analysis.signs import EffortSignals
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
 

@@ -24,7 +24,7 @@ from analysis.athlete import (
     zone_crop,
 )
 from analysis.display import Orientation
-from analysis.efforts import EffortSignals, Evidence, efforts_of, signs_of, surest
+from analysis.efforts import Evidence, efforts_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import Motion, motion_of
 from analysis.movement import between_lifts
@@ -48,6 +48,7 @@ from analysis.quality import (
 )
 from analysis.report import Cost, Curve, Report, TakeReport, Verdict
 from analysis.screening import keys_to_glimpse, look_further, where_to_look
+from analysis.signs import EffortSignals, signs_of
 from analysis.stillness import stretches_of
 from analysis.takes import FoundTake, TakeOptions, take_report, takes_of
 from analysis.tracking import (

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.efforts import EffortSignals, rhythm_share, without_trend
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Interval, Mask, runs
+from analysis.signs import EffortSignals, rhythm_share, without_trend
 
 _JUMP_EVERY_S = 7.0  # a take of jumps holds one at least that often
 _SPRINGS = 1.75  # torsos a second upwards: less lifts nobody off the ground, who rises slower

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.efforts import EffortSignals, are_cycles_whole
 from analysis.landmarks import (
     ANKLES,
     BONES,
@@ -24,6 +23,7 @@ from analysis.landmarks import (
 from analysis.motion import Motion
 from analysis.packets import Packets, TimeJump
 from analysis.primitives import Grey, Interval
+from analysis.signs import EffortSignals, are_cycles_whole
 
 DEFAULT_SEVERITY = "warn"
 _OTHER_DEFAULTS = {

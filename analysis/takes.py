@@ -12,11 +12,11 @@ from typing import Self
 
 import numpy as np
 
-from analysis.efforts import EffortSignals
 from analysis.motion import Motion
 from analysis.movement import count_reps, jumps, name_movement
 from analysis.primitives import Interval, merged
 from analysis.report import TakeReport
+from analysis.signs import EffortSignals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,9 @@ IN_LAYER = {
 }
 PURE = {
     *("analysis.athlete", "analysis.efforts", "analysis.landmarks", "analysis.motion"),
-    *("analysis.packets", "analysis.primitives", "analysis.quality"),
+    *("analysis.packets", "analysis.primitives", "analysis.quality", "analysis.signs"),
     *("analysis.movement", "analysis.screening", "analysis.stillness", "analysis.takes"),
+    "analysis.swings",
 }
 NATIVE = {"av", "cv2", "mediapipe", "numpy"}
 SERVERS = {"starlette", "uvicorn", "jinja2", "segno", "prometheus_client", "paho", "nats"}

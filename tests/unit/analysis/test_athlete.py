@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from analysis.athlete import TrackCandidate, choose_athlete
-from analysis.efforts import efforts_of, signs_of, surest
+from analysis.efforts import efforts_of, surest
 from analysis.motion import motion_of
 from analysis.primitives import Interval
+from analysis.signs import signs_of
 from tests.unit.analysis.bodies import STANDING, Posture, poses
 
 ACTIVITY = "weightlifting"

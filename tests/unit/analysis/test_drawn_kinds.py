@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from agent.synthetic.storyboard import Truth
-from analysis.efforts import efforts_of, signs_of
+from analysis.efforts import efforts_of
 from analysis.landmarks import COUNT, NOSE, Poses
 from analysis.motion import motion_of
 from analysis.primitives import Interval
+from analysis.signs import signs_of
 from analysis.takes import RULES
 from tests.accuracy.captures import ALL, Capture
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.efforts import Evidence, efforts_of, signs_of, surest
+from analysis.efforts import Evidence, efforts_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
 from analysis.movement import count_reps, name_movement
 from analysis.primitives import Interval
+from analysis.signs import signs_of
 from tests.unit.analysis.bodies import STANDING, Posture, nobody, poses
 
 SQUAT = Posture(hips_down=0.8)

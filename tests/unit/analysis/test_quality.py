@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.efforts import signs_of
 from analysis.landmarks import KNEES, WRISTS, Poses
 from analysis.motion import motion_of
 from analysis.packets import Packets
@@ -31,6 +30,7 @@ from analysis.quality import (
     shift_between,
     weighed,
 )
+from analysis.signs import signs_of
 from tests.unit.analysis.bodies import Posture, poses
 
 ALL = Interval(start_s=0.0, end_s=4.0)

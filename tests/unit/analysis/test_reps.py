@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.efforts import signs_of
 from analysis.landmarks import ANKLES, FEET, KNEES, WRISTS, Poses
 from analysis.motion import motion_of
 from analysis.movement import arrivals, count_reps, gait_of, name_movement
 from analysis.primitives import Interval
+from analysis.signs import signs_of
 from tests.unit.analysis.bodies import STANDING, Posture, poses
 
 Script = Sequence[tuple[float, Posture]]
