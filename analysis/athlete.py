@@ -27,6 +27,7 @@ _OFTEN = 0.15  # of how often the restless place changes: less is nothing
 _ENOUGH = 10  # changes: fewer are an accident
 _SMALLEST = 0.04  # of the picture's blocks: less is no person near enough to matter
 _FAR_BEHIND = 2.0  # ratio of two bodies' sizes: they do not share a station
+_MUCH_MORE = 1.3  # ratio of the efforts that two views of one body show: one lost it
 _IN_STEP = 0.9  # correlation of two bodies' heights: one is the other's mirror image
 _IN_STEP_S = 1.0  # of common time, at least, to tell
 
@@ -52,8 +53,13 @@ class TrackCandidate:
 
     @property
     def effort_s(self) -> float:
-        """How long his efforts last."""
-        return sum(effort.seconds for effort in self.efforts)
+        """For how long he is seen in his efforts."""
+        times_s = self.motion.times_s[self.motion.is_found]
+        seen = sum(
+            int(((times_s >= effort.start_s) & (times_s < effort.end_s)).sum())
+            for effort in self.efforts
+        )
+        return seen / GRID_FPS
 
     @property
     def size_px(self) -> float:
@@ -108,7 +114,7 @@ def choose_athlete(
     if other is None or not other.efforts:
         return followed, True
     if is_same_body(followed.motion, other.motion):
-        return max(followed, other, key=_how_well_seen), True
+        return _better_seen(followed, other), True
     if followed.evidence != other.evidence:
         return max(followed, other, key=lambda one: one.evidence), True
     first, second = sorted((followed, other), key=lambda one: one.weight, reverse=True)
@@ -128,9 +134,17 @@ def _in_step(first: Motion, second: Motion) -> bool:
     return alike > _IN_STEP * float(one.std() * other.std()) > 0
 
 
-def _how_well_seen(one: TrackCandidate) -> tuple[Evidence, int]:
-    """Return what tells the better of two views of one body: whether it shows an effort at all."""
-    return one.evidence, int(one.motion.is_found.sum())
+def _better_seen(first: TrackCandidate, second: TrackCandidate) -> TrackCandidate:
+    """Return the better of two views of one body: the one that shows an effort, and most of it.
+
+    A track that switched to another person on the way may have found a body in more looks.
+    """
+    if first.evidence != second.evidence:
+        return max(first, second, key=lambda one: one.evidence)
+    less, more = sorted((first, second), key=lambda one: one.effort_s)
+    if more.effort_s > _MUCH_MORE * less.effort_s:
+        return more
+    return max(first, second, key=lambda one: int(one.motion.is_found.sum()))
 
 
 def is_same_body(first: Motion, second: Motion) -> bool:

@@ -73,3 +73,19 @@ def test_a_mirror_image_is_nobody_else() -> None:
     athlete, image = squats(3.0), squats(3.0, across=12.0, size=0.7)
 
     assert choose_athlete(image, athlete) == (athlete, True)
+
+
+def test_of_two_views_of_one_body_the_one_that_shows_more_effort_counts() -> None:
+    """The other turned to a bystander on the way, whom it then saw all the time."""
+    once = ((0.8, SQUAT), (0.8, STANDING))
+    whole = candidate((1.0, STANDING), *once * 5, (1.0, STANDING), across=3.0)
+    turned = candidate((1.0, STANDING), *once * 3, (4.6, STANDING), across=3.0)
+
+    lost = candidate((1.0, STANDING), *once * 3, across=3.0)
+    lost = replace(lost, efforts=[replace(lost.efforts[0], end_s=14.0)])  # taken to continue unseen
+
+    assert whole.motion.is_found.sum() < turned.motion.is_found.sum()
+    assert lost.efforts[0].seconds > whole.efforts[0].seconds
+    assert choose_athlete(lost, whole) == (whole, True)
+    assert choose_athlete(turned, whole) == (whole, True)
+    assert choose_athlete(whole, turned) == (whole, True)
