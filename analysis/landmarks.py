@@ -13,11 +13,15 @@ FloatArray = NDArray[np.float64]
 COUNT = 33
 UPRIGHT_SHARE = 70  # percentile of the torso's length that counts as upright
 _STRAY_TORSOS = 0.8  # there and back again within two looks: no body does that
+_ELSEWHERE_TORSOS = 3.0  # between two looks: further away is another body
+_ON_ITS_WAY_TORSOS = 1.5  # from where the pace before or after would have brought it
+_MOMENT_S = 0.45  # between two looks: in less a body is not replaced by another one
 _UPRIGHT = 0.8  # vertical share of the torso
 _LEAST_LEGS = 0.15  # torsos from the hips down to the feet: a deep squat has 0.4
 NOSE = 0
 HEAD = (0, 7, 8)  # nose and ears
 SHOULDERS = (11, 12)
+ELBOWS = (13, 14)
 WRISTS = (15, 16)
 HANDS = (15, 16, 19, 20)
 HIPS = (23, 24)
@@ -130,7 +134,8 @@ def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
     """Return the poses on an even grid, found ones joined by straight lines.
 
     The model looks more or less often; speeds and filters want even steps.  Nobody is found in
-    the grid where the next looks are further apart than `longest_gap_s`, or found nobody.
+    the grid where the next looks are further apart than `longest_gap_s`, or found nobody, or, after
+    more than 0.45 s, somebody in another place: that is another body.
     """
     known = np.flatnonzero(poses.is_found)
     if not len(known):
@@ -141,7 +146,9 @@ def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
     if len(at_s) == 1:
         near = np.ones(len(grid_s), dtype=bool)
     else:
-        near = at_s[behind] - at_s[behind - 1] <= longest_gap_s
+        gap_s = np.diff(at_s)
+        is_same = (gap_s <= _MOMENT_S) | ~_is_elsewhere(poses, known)
+        near = ((gap_s <= longest_gap_s) & is_same)[behind - 1]
     flat = poses.points_px[known].reshape(len(known), -1)
     points = _interpolated(grid_s, at_s, flat).reshape(-1, COUNT, 2)
     visibility = _interpolated(grid_s, at_s, poses.visibility[known])
@@ -154,6 +161,22 @@ def resampled(poses: Poses, *, fps: float, longest_gap_s: float) -> Poses:
         width_px=poses.width_px,
         height_px=poses.height_px,
     )
+
+
+def _is_elsewhere(poses: Poses, known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return whether each found look is followed by one in another place, (len(known) - 1,).
+
+    A body that goes on as fast as before, or comes as fast as it goes on, is the same one.
+    """
+    hips, torso = poses.middle_px(HIPS)[known], poses.torso_px()[known]
+    steps, gap_s = np.diff(hips, axis=0), np.diff(poses.times_s[known])[:, None]
+    paces = np.pad(steps / gap_s, ((1, 1), (0, 0)), constant_values=np.inf)
+    with np.errstate(invalid="ignore"):  # nothing is known before the first look
+        off = [np.linalg.norm(steps - pace * gap_s, axis=1) for pace in (paces[:-2], paces[2:])]
+    size = np.maximum(torso[1:], torso[:-1])
+    is_far = np.linalg.norm(steps, axis=1) > _ELSEWHERE_TORSOS * size
+    elsewhere: NDArray[np.bool_] = is_far & (np.min(off, axis=0) > _ON_ITS_WAY_TORSOS * size)
+    return elsewhere
 
 
 def without_strays(poses: Poses) -> Poses:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.landmarks import (
     ANKLES,
+    ELBOWS,
     HIPS,
     KNEES,
     LEGS,
@@ -27,6 +28,7 @@ from analysis.landmarks import (
     resampled,
     without_strays,
 )
+from analysis.primitives import wide
 
 Visits = NDArray[np.int64]
 
@@ -95,6 +97,9 @@ GRID_FPS = 10.0
 _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to continue moving
 _UNIT_WINDOW_S = 8.0
 _BORDER = 0.03  # of the picture's width
+_SURELY_SEEN = 0.6  # visibility of an ankle: behind plates it is less
+_HIDDEN = 40  # samples of the grid: feet that are hidden for longer may have walked
+_SWAY = 0.1  # torsos that the hips of a body that stands may rise
 _STRIDES = 16  # samples of the grid: two strides and more
 _KNEES_GO = 0.05  # torsos, standard deviation: less is the model's trembling
 
@@ -109,16 +114,20 @@ class Motion:
     speed: FloatArray  # of all joints, torsos a second, ways of the whole body included
     posture_speed: FloatArray  # of the joints against the hips, and of the hips up and down
     leg_speed: FloatArray  # of knees and ankles against the hips
+    stance_speed: FloatArray  # in the picture, of the slower ankle, torsos a second
     going: FloatArray  # of the hips sideways, torsos a second, signed
     knees_together: FloatArray  # 1: both knees go the same way; -1: in turn, as in a run
-    hip_height: FloatArray  # above the lower ankle, torsos
-    trunk_height: FloatArray  # of the shoulders above the lower ankle, torsos
+    hip_height: FloatArray  # above where the lower foot stands, torsos
+    trunk_height: FloatArray  # of the shoulders, the same
     hip_up_px: FloatArray  # in the picture, upwards
     hip_across_px: FloatArray  # in the picture, to the right
     trunk_up_px: FloatArray  # of the shoulders in the picture, upwards
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
     feet_seen: FloatArray  # visibility of the ankle that is better seen, 0 to 1
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
+    arms_straight: (
+        FloatArray  # from shoulder to wrist, as a share of the way over the elbow, 0 to 1
+    )
     upright: FloatArray  # vertical share of the torso, -1 to 1
     at_border: NDArray[np.bool_]  # whether the body touches the picture's left or right border
     looked: Poses  # what the model saw and when, not evened out
@@ -139,6 +148,7 @@ def motion_of(poses: Poses) -> Motion:
     unit = _usual(torso, visit)
     ankles = even.points_px[:, list(ANKLES)]
     lower = ankles[:, :, 1].max(axis=1) if len(ankles) else np.empty(0)
+    ground = _ground(lower, hips[:, 1], even, visit)
     wrists = (shoulders[:, None, 1] - even.points_px[:, list(WRISTS), 1]) / unit[:, None]
     weights = np.maximum(even.visibility[:, list(WRISTS)], 0.05)
     against_px = even.points_px - hips[:, None]
@@ -154,20 +164,60 @@ def motion_of(poses: Poses) -> Motion:
             _speed(against_px, even.visibility, MOVING, visit) / unit, vertical
         ),
         leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
+        stance_speed=_slowest(ankles, visit) / unit,
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
         knees_together=_together(against_px[:, list(KNEES)] / unit[:, None, None]),
-        hip_height=_median3((lower - hips[:, 1]) / unit),
-        trunk_height=_median3((lower - shoulders[:, 1]) / unit),
+        hip_height=_median3((ground - hips[:, 1]) / unit),
+        trunk_height=_median3((ground - shoulders[:, 1]) / unit),
         hip_up_px=-hips[:, 1],
         trunk_up_px=-shoulders[:, 1],
         hip_across_px=hips[:, 0],
         foot_up_px=-lower,
         feet_seen=even.visibility[:, list(ANKLES)].max(axis=1),
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
+        arms_straight=_straightness(even),
         upright=upright,
         at_border=_at_border(even),
         looked=poses,
     )
+
+
+def _ground(feet: FloatArray, hips: FloatArray, poses: Poses, visit: Visits) -> FloatArray:
+    """Return how far down in the picture the feet stand, (T,), px.
+
+    Where a plate or a bench hides the feet, the model moves the guessed feet up as the body goes
+    down.  Within 4 s of a look that saw them, the ground is interpolated between such looks, and is
+    never above the guessed feet.  If the hips go up as well, the feet may be right: the body jumps,
+    or walks away.
+
+    Args:
+        feet: the lower ankle, (T,), px from the top.
+        hips: their middle, (T,), px from the top.
+        poses: the landmarks on the grid.
+        visit: which stay in the picture, (T,).
+    """
+    ground, torso = feet.copy(), poses.torso_px()
+    seen = poses.visibility[:, list(ANKLES)].max(axis=1) >= _SURELY_SEEN
+    for number in range(int(visit.max(initial=-1)) + 1):
+        here = visit == number
+        sure = np.flatnonzero(here & seen)
+        guessed = np.flatnonzero(here & ~seen & wide(here & seen, _HIDDEN))
+        if len(sure) and len(guessed):
+            usual_hips = np.interp(guessed, sure, hips[sure])
+            down = guessed[hips[guessed] > usual_hips - _SWAY * torso[guessed]]
+            ground[down] = np.maximum(feet[down], np.interp(down, sure, feet[sure]))
+    return ground
+
+
+def _straightness(poses: Poses) -> FloatArray:
+    """Return how straight both arms are in the picture, (T,), weighted by how well each is seen."""
+    joints = (poses.points_px[:, list(pair)] for pair in (SHOULDERS, ELBOWS, WRISTS))
+    shoulders, elbows, wrists = joints
+    over = np.linalg.norm(elbows - shoulders, axis=2) + np.linalg.norm(wrists - elbows, axis=2)
+    straight = np.linalg.norm(wrists - shoulders, axis=2) / np.maximum(over, 1.0)
+    weights = np.maximum(poses.visibility[:, list(WRISTS)], 0.05)
+    mean: FloatArray = np.average(straight, axis=1, weights=weights)
+    return mean
 
 
 def _together(knees: FloatArray) -> FloatArray:
@@ -246,11 +296,21 @@ def _speed(
     return _mean(_median3(np.concatenate([mean[:1], mean])), 3)
 
 
+def _slowest(points: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
+    """Return the speed of the slowest of some points, (T, N, 2), at each moment; NaN across visits.
+
+    In the points' own unit.
+    """
+    ways = [_rate(points[:, number], visit) for number in range(points.shape[1])]
+    slowest: FloatArray = np.min([np.linalg.norm(way, axis=1) for way in ways], axis=0)
+    return slowest
+
+
 def _rate(values: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
-    """Return the change a second, (T,); NaN across visits."""
+    """Return the change a second, shaped like the values, (T, ...); NaN across visits."""
     if len(values) < 2:
-        return np.zeros(len(values))
-    change = np.diff(values) * GRID_FPS
+        return np.zeros(values.shape)
+    change = np.diff(values, axis=0) * GRID_FPS
     change[visit[1:] != visit[:-1]] = np.nan
     return np.concatenate([change[:1], change])
 

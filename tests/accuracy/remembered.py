@@ -25,7 +25,7 @@ _READING = ("take_glimpses", "follow_body", "look_for_others")  # the calls of `
 # What decides of landmarks, and never reads a video.
 _DECIDING = {
     *("athlete", "comparison", "efforts", "inspection", "motion", "movement", "report", "reps"),
-    *("swings", "takes"),
+    *("signs", "swings", "takes"),
 }
 _JUDGING = _DECIDING | {"quality"}  # but `take_glimpses` gathers the facts of the light there
 

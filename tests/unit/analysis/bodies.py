@@ -17,6 +17,7 @@ class Posture:
 
     hips_down: float = 0.0  # a squat
     hands_up: float = -1.0  # above the shoulders; hanging at -1
+    elbows_out: float = 0.0  # from between shoulder and hand
     fly: float = 0.0  # the whole body upwards
     across: float = 5.0  # of the hips, from the picture's left
     stride: float = 0.0  # how far the left foot is before the right one
@@ -81,7 +82,7 @@ def _points(posture: Posture) -> np.ndarray[tuple[int, int], np.dtype[np.float64
         foot = x + sign * posture.stride / 2
         ahead = x + posture.lean
         points[11 + side] = (ahead, shoulders)
-        points[13 + side] = (ahead, shoulders - posture.hands_up / 2)
+        points[13 + side] = (ahead + posture.elbows_out, shoulders - posture.hands_up / 2)
         points[15 + side] = (ahead, shoulders - posture.hands_up)
         points[17 + side : 23 + side : 2] = (ahead, shoulders - posture.hands_up)
         points[23 + side] = (x, hips)

@@ -505,3 +505,58 @@ def test_a_run_that_is_expected_does_not_last_to_the_end_of_the_recording(stands
     any_run = signs_of(motion, activity="weightlifting").running
 
     assert np.flatnonzero(expected)[-1] == np.flatnonzero(any_run)[-1]
+
+
+def test_squats_are_seen_though_a_plate_hides_the_feet() -> None:
+    """The model lets feet that it does not see rise to the body: against them nothing goes down."""
+    once = ((0.8, SQUAT), (0.8, STANDING))
+    body = poses(REST, *once * 3, REST)
+    hidden = (body.times_s > 3.2) & (body.times_s < 7.6)
+    hips_px, floor_px = body.points_px[hidden, 23, 1], body.points_px[0, 27, 1]
+    for foot in (27, 28):
+        body.points_px[hidden, foot, 1] = floor_px - (hips_px - hips_px.min())
+        body.visibility[hidden, foot] = 0.4
+
+    assert evidence(body, LIFTING) is Evidence.SURE
+    assert reps(body, LIFTING) == 3
+
+
+def test_a_body_found_in_another_place_after_a_while_is_another_one() -> None:
+    """A straight line between the two would be a body that flies."""
+    there = poses((2.0, STANDING))
+    elsewhere = poses((2.0, replace(STANDING, across=8.0, fly=1.5)))
+
+    motion = motion_of(joined(there, nobody(0.6), elsewhere))
+
+    assert motion.is_found[:19].all() and not motion.is_found[21:25].any()
+    assert len(np.unique(motion.visit[motion.is_found])) == 2
+
+
+def feet_hidden(body: Poses, while_px: float) -> Poses:
+    """Return the body with feet that are hidden while they are that far up in the picture."""
+    feet_px = body.points_px[:, 27, 1]
+    body.visibility[feet_px.max() - feet_px > while_px, 27:29] = 0.5
+    return body
+
+
+def test_who_walks_away_behind_a_bench_does_not_squat() -> None:
+    away = Posture(fly=0.6)
+    body = feet_hidden(poses((1.5, away), (1.0, away), (1.5, STANDING), (1.0, STANDING)), 5.0)
+
+    assert evidence(body, LIFTING) is Evidence.NONE
+
+
+@pytest.mark.parametrize("looks_fps", [2.0, 5.0, 10.0])
+def test_a_sprint_is_seen_however_seldom_the_model_looks(looks_fps: float) -> None:
+    steps = [(s, replace(p, across=1 + 1.4 * n)) for n, (s, p) in enumerate(stride(3.5))]
+    sprint = poses(*steps)
+    every = round(10 / looks_fps)
+    seldom = replace(
+        sprint,
+        times_s=sprint.times_s[::every],
+        points_px=sprint.points_px[::every],
+        visibility=sprint.visibility[::every],
+    )
+
+    assert motion_of(seldom).is_found.mean() > 0.9
+    assert evidence(seldom, RUNNING) is Evidence.SURE
