@@ -14,13 +14,15 @@ from enum import IntEnum
 import numpy as np
 
 from analysis.motion import GRID_FPS, Motion
+from analysis.movement import gait_of, jumps, name_movement
 from analysis.primitives import Interval, Mask, merged, runs
 from analysis.signs import (
     AT_EDGE_S,
-    RUN_GOING,
     WITH_BODY,
     EffortSignals,
     fills,
+    steps_of,
+    travel_of,
     turns,
     walking_of,
 )
@@ -233,15 +235,22 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
 
 _DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
 _PLAIN_DEEP = 0.6  # the same where no lift is expected
-_SPRING, _SPRING_DIP = (
-    1.2,
-    0.2,
-)  # torsos a second upwards out of a dip so deep: nobody just rises so
+_SPRING = 1.2  # torsos a second upwards: nobody just rises so
+_SPRING_DIP = 0.2  # torsos of the dip before it
 _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
-_GAIT_S, _FAST_GAIT_S = 1.2, 0.6
+_GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
+_PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on with 4
+_STRIDE_S = 0.7  # on both sides of a run, so that whole strides are seen
+_FEET_GUESSED = 0.4  # visibility of the better ankle: 0.6 and more in runs, 0.2 of guessed ones
+_BESIDE_S = 1.0  # before and after a run: walking there counts against it
+_APPROACH_S = 0.6  # before and after a jump's top: who walks at both may only be two people
+_LONG_GAIT_S = 2.5  # legs that swing for so long may run, though their rhythm does not show
 _PLAIN_GAIT_S = 3.5  # where no run is expected: passers-by take some steps in sight
-_OVERHEAD = 0.2  # torsos above the shoulders
+_HANDS_SHOW_PX = 30.0  # of the torso: the hands of a smaller body are guessed
+_OVERHEAD, _HANGING = 0.2, -0.6  # torsos above the shoulders
+_STRAIGHT = 0.95  # from shoulder to wrist, as a share of the way over the elbow
+_LOW_PERCENTILE = 10  # of samples that may be misplaced
 
 
 def evidence_of(
@@ -265,23 +274,71 @@ def evidence_of(
     cuts = _cuts(effort, within)
     # Of a lift that fills its recording the capture may cut off what the hands go with.
     lifts = _lifts(motion, signs.swings, inside, within, reach=WITH_BODY if cuts > 1 else 0)
-    flights, hops = len(runs(signs.flying & inside)), bool((signs.hopping & inside).any())
-    gait_s = float((signs.running & inside).sum()) / GRID_FPS
-    fast_s = float((np.abs(np.nan_to_num(motion.going)) > RUN_GOING)[inside].sum()) / GRID_FPS
-    least_s = _CUT_GAIT_S if cuts else _GAIT_S
+    flights = len(runs(signs.flying & inside))
+    runs_here = _runs(motion, signs, effort, inside, cuts=cuts)
     of_kind = {
         "weightlifting": lifts.evidence(cuts=cuts),
-        "jumping": Evidence.SURE if flights or lifts.springs or hops else Evidence.NONE,
-        "running": (
-            Evidence.SURE if gait_s >= least_s or fast_s >= _FAST_GAIT_S else Evidence.NONE
-        ),
+        "jumping": _jumps(motion, signs, effort, inside, springs=lifts.springs),
+        "running": runs_here,
     }
     if activity is None:
         return Evidence.SURE if (signs.busy & inside).any() else max(of_kind.values())
     several = lifts.cycles >= _SEVERAL or flights >= _SEVERAL
-    if lifts.is_plain or gait_s >= _PLAIN_GAIT_S:
+    gait_s = float((signs.running & inside).sum()) / GRID_FPS
+    if lifts.is_plain or (gait_s >= _PLAIN_GAIT_S and runs_here is Evidence.SURE):
         return Evidence.SURE
     return max(of_kind.get(activity, Evidence.NONE), Evidence(several))
+
+
+def _jumps(
+    motion: Motion, signs: EffortSignals, effort: Interval, inside: Mask, *, springs: bool
+) -> Evidence:
+    """Return how sure it is that somebody jumps.
+
+    A body that flies without a jump, or in the middle of a walk, may be two that the model takes
+    for one.
+    """
+    if springs or (signs.hopping & inside).any():
+        return Evidence.SURE
+    if not (signs.flying & inside).any():
+        return Evidence.NONE
+    walking = walking_of(motion)
+    for jump in jumps(motion, effort):
+        sides_s = [jump.top_s - _APPROACH_S, jump.top_s + _APPROACH_S]
+        if not np.interp(sides_s, motion.times_s, walking).all():
+            return Evidence.SURE
+    return Evidence.DOUBTFUL
+
+
+def _runs(
+    motion: Motion, signs: EffortSignals, effort: Interval, inside: Mask, *, cuts: int
+) -> Evidence:
+    """Return how sure it is that somebody runs.
+
+    A run lasts, has the rhythm of strides, is named running, shows its feet, and has less walking
+    around it than running.  Otherwise the model may have switched between people who walk.
+    """
+    running = np.flatnonzero(signs.running & inside)
+    runs_s = len(running) / GRID_FPS
+    fast_s = float((travel_of(motion)[inside] > _PLAIN_RUN).sum()) / GRID_FPS
+    if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
+        return Evidence.NONE
+    is_named = name_movement(motion, signs, effort, expected="running").activity == "running"
+    if fast_s >= _FAST_GAIT_S:
+        return Evidence.SURE if is_named else Evidence.DOUBTFUL
+    first_s, last_s = (float(motion.times_s[end]) for end in running[[0, -1]])
+    strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)
+    gait = gait_of(motion.looked, strides)
+    if gait is not None and not gait.may_run:
+        return Evidence(runs_s >= _LONG_GAIT_S)
+    if np.median(motion.feet_seen[running]) < _FEET_GUESSED:
+        knees_show = gait is not None and gait.takes_turns and runs_s >= _PLAIN_GAIT_S
+        return Evidence.SURE if knees_show and is_named else Evidence.DOUBTFUL
+    near = (motion.times_s > effort.start_s - _BESIDE_S) & (
+        motion.times_s < effort.end_s + _BESIDE_S
+    )
+    walks = (near & steps_of(motion) & ~signs.running).sum()
+    return Evidence.SURE if is_named and walks < len(running) else Evidence.DOUBTFUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,6 +348,9 @@ class _Lifts:
     depth: float  # torsos: the deepest cycle of both hips and shoulders
     cycles: int  # of hips or shoulders, down and up again
     hand_cycles: int
+    reaches: (
+        bool  # whether arms only seem to lift: straight ones overhead, or those of a small body
+    )
     with_hands: bool  # whether the hands come up together with the body
     overhead: bool
     half: float  # torsos: the longest single way of hips or shoulders
@@ -303,12 +363,16 @@ class _Lifts:
 
     def evidence(self, *, cuts: int) -> Evidence:
         """Return how sure a lift is, of which the capture cuts so many ends off."""
-        is_lift = self.with_hands and (self.cycles > 0 or cuts > 0)
+        is_part = cuts > 0 and (self.overhead or self.half >= _DEEP)
+        is_lift = self.with_hands and (self.cycles > 0 or is_part)
         if self.depth >= _DEEP or is_lift or max(self.cycles, self.hand_cycles) >= _SEVERAL:
             return Evidence.SURE
         if self.half >= _DEEP and cuts:  # a recording full of it was made for it
             return Evidence(cuts)
-        return Evidence(self.cycles > 0 or (self.hand_cycles > 0 and self.overhead))
+        is_press = self.hand_cycles > 0 and self.overhead
+        return Evidence(
+            self.cycles > 0 or is_press or self.reaches or (self.with_hands and cuts > 0)
+        )
 
 
 def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, reach: int) -> _Lifts:
@@ -317,13 +381,17 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         for part in (swings.hips, swings.trunk, swings.hands)
     )
     ups = [swing for swing in hands if swing.way > 0]
+    units_px = motion.unit_px[inside & motion.is_found]
+    is_near = len(units_px) > 0 and np.median(units_px) >= _HANDS_SHOW_PX
+    lifted = [swing for swing in hands if is_near and not _reaches(motion, swing)]
     return _Lifts(
         depth=max(
             (min(_dip(motion, there), _dip(motion, back)) for there, back in turns(trunk)),
             default=0.0,
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
-        hand_cycles=_cycles(hands),
+        hand_cycles=_cycles(lifted),
+        reaches=_cycles(hands) > _cycles(lifted),
         with_hands=any(
             fills(up, within) or any(up.overlaps(body, reach=reach) for body in (*hips, *trunk))
             for up in ups
@@ -335,6 +403,13 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         ),
         half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
     )
+
+
+def _reaches(motion: Motion, swing: Swing) -> bool:
+    """Tell whether straight arms swing between hanging and overhead: bent ones lift weights."""
+    heights = motion.wrist_height[[swing.first, swing.last]]
+    straight = np.percentile(motion.arms_straight[swing.first : swing.last + 1], _LOW_PERCENTILE)
+    return bool(heights.min() < _HANGING and heights.max() > _OVERHEAD and straight > _STRAIGHT)
 
 
 def _cycles(swings: Sequence[Swing]) -> int:

@@ -87,6 +87,11 @@ class Gait:
         """Whether one knee goes where the other one comes from, and far enough to be sure."""
         return self.together < _IN_TURN and self.way > _LEAST_WAY
 
+    @property
+    def may_run(self) -> bool:
+        """Whether the knees have the rhythm of strides at all."""
+        return self.rhythm > _NO_RHYTHM
+
 
 def name_movement(
     motion: Motion, signs: EffortSignals, active: Interval, *, expected: str | None = None

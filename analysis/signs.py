@@ -10,7 +10,7 @@ plausible cycle, and each of its parts is a sign:
 - *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
   walks;
 - *busy* (only where nothing is known of the station's activity): the posture keeps changing for
-  long.
+  long, apart from walking.
 
 A hold between two parts of a cycle, such as a set-up at the bar or a bar held overhead, belongs to
 the effort; a long one is rest, and so is waiting upright, whatever the hands do meanwhile.
@@ -27,7 +27,8 @@ from analysis.motion import GRID_FPS, Motion
 from analysis.primitives import Interval, Mask, around, bridged, lasting, runs, unbroken
 from analysis.swings import Swing, Swings, swings_of
 
-_FLYING = 0.18  # torsos, hips and feet
+_FLYING = 0.18  # torsos that hips and feet rise
+_FLYING_PX = 7.0  # of the sampled picture: landmarks of a small body tremble by less
 _HOPS_S, _HOPS_STEP_S, _HOP_LOOKS = 2.0, 0.25, 10  # a stretch to tell hops by, and looks in it
 _HOPS_HZ = np.arange(1.6, 3.3, 0.05)
 _LEAST_HOP = 0.035  # torsos that both feet go up and down (root mean square)
@@ -38,7 +39,7 @@ _HOPPING_S = 2.7
 _TREND_S = 1.2  # a hop takes 0.5 s, a stride 0.6 to 0.8, a lunge three times as long
 _SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
-_MOMENT_S = 2.0  # a recording of one lift alone
+_MOMENT_S = 2.0  # a recording of one lift alone is shorter
 WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move with them
 _RUN_S = 1.4
 _RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
@@ -50,12 +51,16 @@ _ON_THE_SPOT = 0.55  # torsos a second: less is no walk
 _FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the camera
 _AS_FAST = 0.6  # of the legs' usual speed in a run: who walks off is slower
 _SLOWER_S = 1.5  # legs that seem slower for a moment still run, where a run is expected
-RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
+_RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
+_SUDDEN_S = 0.5  # window of the median: a change to another body lasts less than half of it
+_FOOT_STAYS = 0.65  # of the body's speed: a standing foot has 0.5, a runner's 0.8 and more
+_GETS_ON = 0.45  # torsos a second through the picture: somebody who walks slowly
 _BUSY_S = 8.0
 _BUSY_SHARE = 0.8  # of a capture that is shorter
 _BREAK_S = 1.5  # of standing still ends it
 _BUSY = 0.25  # torsos a second, mean over that time
 _WALK = 0.6  # torsos a second sideways
+_STEP_SAMPLES = 5  # of the grid: a break that short is one misplaced foot
 _WALK_SAMPLES = 12  # of the grid: a step off a box or to the bar is shorter
 
 
@@ -101,7 +106,7 @@ def signs_of(
     busy = none
     if activity is None:
         lasting_s = _BUSY_S if within is None else min(_BUSY_S, _BUSY_SHARE * within.seconds)
-        going_on = np.nan_to_num(motion.posture_speed) > _BUSY / 2
+        going_on = (np.nan_to_num(motion.posture_speed) > _BUSY / 2) & ~steps_of(motion)
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
     running = lasting(_running(motion, within, is_expected=activity == "running") & found, 4)
@@ -197,28 +202,62 @@ def _is_whole(swings: Sequence[Swing], number: int, at_start: bool) -> bool:
 def walking_of(motion: Motion) -> Mask:
     """Return whether the body walks through the picture, (T,): far, for longer than a leap."""
     going = _windowed(np.nan_to_num(motion.going), 0.5)
-    return lasting((np.abs(going) > _WALK) & (np.abs(going) < RUN_GOING), _WALK_SAMPLES)
+    return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
+
+
+def travel_of(motion: Motion) -> FloatArray:
+    """Return how fast the body gets across the picture, (T,), torsos a second.
+
+    A sudden change of place, where the model turned to another body, does not count.
+    """
+    return np.abs(_rolling_median(_pace(motion.hip_across_px, motion), _SUDDEN_S))
+
+
+def _pace(place_px: FloatArray, motion: Motion) -> FloatArray:
+    """Return how fast a place in the picture changes, (T,), torsos a second.
+
+    0 from one stay to the next, and where nobody is found.
+    """
+    pace = np.diff(place_px, prepend=np.nan) * GRID_FPS / motion.unit_px
+    pace[1:][motion.visit[1:] != motion.visit[:-1]] = 0.0
+    return np.nan_to_num(pace)
 
 
 def _running(motion: Motion, within: Interval | None, *, is_expected: bool) -> Mask:
     """Return whether the legs run, (T,)."""
-    going = np.abs(np.nan_to_num(motion.going))
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
-    # a foot that stands stands still in the picture: who walks goes as fast as his legs
+    # in a walk the standing foot stays in place, so the body moves as fast as its legs swing
     stays = (moved < np.maximum(_ON_THE_SPOT, _FEET_SLIDE * legs)) & (
         np.nan_to_num(motion.knees_together, nan=1.0) < _IN_TURN
     )
     on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
-    running: Mask = on_the_spot | (moved > RUN_GOING) | (going > RUN_GOING)
-    running = _going_on(running & motion.is_found, legs, motion, is_expected=is_expected)
+    fast = (moved > _RUN_GOING) | (travel_of(motion) > _RUN_GOING)
+    can_run = motion.is_found & (~steps_of(motion) | fast)
+    running = _going_on((on_the_spot | fast) & can_run, legs, motion, is_expected=is_expected)
+    running &= can_run
     if within is None:
         return running
     # Of a run that the capture cuts off too little is there to see whether the knees go in turn:
     # they must not go together.
     together = np.nan_to_num(motion.knees_together) > _NOT_TOGETHER
-    swings = (legs > _RUN_LEGS) & (moved < _ON_THE_SPOT) & ~together & motion.is_found
+    swings = (legs > _RUN_LEGS) & (moved < _ON_THE_SPOT) & ~together & can_run
     return running | _at_ends(swings, motion.times_s, within)
+
+
+def steps_of(motion: Motion) -> Mask:
+    """Return whether the body walks, also towards the camera and away from it, (T,).
+
+    The foot that carries it stays where it is in the picture, while the body gets on.  On a
+    treadmill both feet slide, and so they do where the camera follows a runner.
+    """
+    stance = _rolling_median(np.nan_to_num(motion.stance_speed), _RUN_S)
+    across = _rolling_median(_pace(motion.hip_across_px, motion), _RUN_S)
+    # for half of the time the lower foot is the one that stands
+    along = _windowed(_pace(motion.foot_up_px, motion), _RUN_S)
+    gone = np.hypot(across, along)
+    steps = (gone > _GETS_ON) & (stance < _FOOT_STAYS * gone)
+    return lasting(bridged(steps, _STEP_SAMPLES), _WALK_SAMPLES)
 
 
 def _going_on(running: Mask, legs: FloatArray, motion: Motion, *, is_expected: bool) -> Mask:
@@ -260,7 +299,7 @@ def _at_ends(mask: Mask, times_s: FloatArray, within: Interval) -> Mask:
 def _flying(motion: Motion) -> Mask:
     """Return whether hips and feet are above where they were a moment before or after, (T,)."""
     reach = round(0.8 * GRID_FPS)
-    least = _FLYING * motion.unit_px
+    least = np.maximum(_FLYING * motion.unit_px, _FLYING_PX)
     flying = np.ones(len(motion.visit), dtype=np.bool_)
     for step in (-_SETTLED, _SETTLED):  # who only just appears is not known well enough
         there = np.arange(len(flying)) + step
@@ -320,8 +359,8 @@ def without_trend(at_s: FloatArray, places: FloatArray) -> FloatArray:
 def rhythm_share(at_s: FloatArray, curve: FloatArray, rhythms_hz: FloatArray) -> float:
     """Return which share of a curve's power, (T,), the best of some rhythms explains, 0 to 1."""
     swing = curve - curve.mean()
-    turns = 2 * np.pi * rhythms_hz[:, None, None] * at_s[:, None]
-    waves = np.concatenate([np.cos(turns), np.sin(turns)], axis=2)  # (rhythms, looks, 2)
+    phases = 2 * np.pi * rhythms_hz[:, None, None] * at_s[:, None]
+    waves = np.concatenate([np.cos(phases), np.sin(phases)], axis=2)  # (rhythms, looks, 2)
     fits = waves @ (np.linalg.pinv(waves) @ swing)[..., None]
     left = ((swing - fits[..., 0]) ** 2).sum(axis=1).min()
     return 1 - float(left) / max(float((swing**2).sum()), 1e-9)
@@ -349,7 +388,19 @@ def turns(swings: Sequence[Swing]) -> list[tuple[Swing, Swing]]:
 
 def _windowed(values: FloatArray, seconds: float) -> FloatArray:
     """Return means over a window around each moment."""
+    if not len(values):
+        return values
     width = max(1, round(seconds * GRID_FPS))
     padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
     mean: FloatArray = np.convolve(padded, np.ones(width) / width, mode="valid")
     return mean
+
+
+def _rolling_median(values: FloatArray, seconds: float) -> FloatArray:
+    """Return medians over a window around each moment."""
+    if not len(values):
+        return values
+    width = max(1, round(seconds * GRID_FPS))
+    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    usual: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
+    return usual
