@@ -55,7 +55,7 @@ TEXTS: Mapping[str, str] = {
     "file_damaged": "The file is damaged: check the camera's disk. What can be read is used.",
     "athlete_undecided": "Two people move alike and it is not clear who the athlete is: define "
     "where athletes stand with the setting analysis.zone.",
-    "effort_doubtful": "Somebody moves, but this may not be an effort: watch the clip, then "
+    "effort_doubtful": "Somebody moves, but this may not be a take: watch the clip, then "
     "release or discard it.",
     "activity_differs": "The movement does not look like the assigned activity: check who "
     "and what is assigned.",

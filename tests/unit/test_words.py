@@ -69,7 +69,7 @@ BANNED = {
     r"\bsee that all is well\b": "verify",
     r"\bcould ever\b": "would",
     # Not systemd's class, and not yet the message of the analysis itself.
-    r"(?<![`/])(?<!best-)(?<!may not be an )\befforts?\b(?!`)": "take, movement",
+    r"(?<![`/])(?<!best-)\befforts?\b(?!`)": "take, movement",
 }
 _READ = re.compile("|".join(f"(?:{turn})" for turn in BANNED), re.IGNORECASE)
 
