@@ -39,6 +39,7 @@ _PAST_S = 5.0  # somebody who walks past hides a body for no longer
 _SAME_PLACE = 1.0  # torsos
 _WIDEN_S = 1.5  # an effort begins and ends at most so far from its signs
 _GUARD_BEFORE_S, _GUARD_AFTER_S = 0.10, 0.15  # filters and the model's own smoothing blur an edge
+_MOVES_AT_LEAST = 0.2  # of the time with signs: slow arms hardly show in the small picture
 _SEEN_LATE_S, _SEEN_EARLY_S = 1.0, 0.5  # a slow begin and end hardly show in the small picture
 
 
@@ -79,6 +80,8 @@ def efforts_of(
     moves = _leaves_rest(motion) & motion.is_found & ~walks
     found = []
     for run in runs(signs.any):
+        if moving is not None and not _is_seen_moving(motion, run, moving):
+            continue
         start, end = _widened(moves, *run)
         back = _past_somebody(motion, walks, (start, end), stirring)
         if back is not None:
@@ -132,6 +135,15 @@ def _cuts(effort: Interval, within: Interval) -> int:
     """Return at how many of its ends the capture cuts an effort off, or nearly."""
     begins_before = effort.start_s < within.start_s + AT_EDGE_S
     return begins_before + (effort.end_s > within.end_s - AT_EDGE_S)
+
+
+def _is_seen_moving(motion: Motion, run: tuple[int, int], moving: Sequence[Interval]) -> bool:
+    """Tell whether the picture moves where the body does: a table taken for a body stands still."""
+    first, last = run
+    signs = Interval(
+        start_s=float(motion.times_s[first]), end_s=float(motion.times_s[last]) + 1 / GRID_FPS
+    )
+    return sum(signs.overlap_s(one) for one in moving) > _MOVES_AT_LEAST * signs.seconds
 
 
 def _without_rest(effort: Interval, moving: Sequence[Interval]) -> Interval | None:

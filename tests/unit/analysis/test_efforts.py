@@ -686,3 +686,16 @@ def test_a_sprint_is_seen_however_seldom_the_model_looks(looks_fps: float) -> No
 
     assert motion_of(seldom).is_found.mean() > 0.9
     assert evidence(seldom, RUNNING) is Evidence.SURE
+
+
+@pytest.mark.parametrize(("moves_until_s", "found"), [(9.0, 1), (2.9, 0)])
+def test_what_stands_still_in_the_picture_makes_no_effort(moves_until_s: float, found: int) -> None:
+    """The model may take a table for somebody who has just left, and let him squat there."""
+    motion = motion_of(poses(REST, (0.8, SQUAT), (0.8, STANDING), REST))
+    within = Interval(start_s=0.0, end_s=7.6)
+    moving = [Interval(start_s=0.0, end_s=moves_until_s)]
+
+    signs = signs_of(motion, activity=LIFTING)
+    seen = efforts_of(motion, signs, rest_s=3.0, within=within, moving=moving, activity=LIFTING)
+
+    assert len(seen) == found
