@@ -335,22 +335,25 @@ def _runs(
     fast_s = float((travel_of(motion)[inside] > _PLAIN_RUN).sum()) / GRID_FPS
     if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
         return Evidence.NONE
-    is_named = name_movement(motion, signs, effort, expected="running").activity == "running"
+    looks_so = name_movement(motion, signs, effort, expected="running").activity == "running"
     if fast_s >= _FAST_GAIT_S:
-        return Evidence.SURE if is_named else Evidence.DOUBTFUL
+        return Evidence.SURE if looks_so else Evidence.DOUBTFUL
     first_s, last_s = (float(motion.times_s[end]) for end in running[[0, -1]])
     strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)
     gait = gait_of(motion.looked, strides)
-    if gait is not None and not gait.may_run:
+    shows_strides = gait is None or gait.may_run
+    if cuts > 1 and (gait is None or gait.plainly_takes_turns):
+        shows_strides = looks_so = True  # few strides fill a short recording, too few to name them
+    if not shows_strides:
         return Evidence(runs_s >= _LONG_GAIT_S)
     if np.median(motion.feet_seen[running]) < _FEET_GUESSED:
         knees_show = gait is not None and gait.takes_turns and runs_s >= _PLAIN_GAIT_S
-        return Evidence.SURE if knees_show and is_named else Evidence.DOUBTFUL
+        return Evidence.SURE if knees_show and looks_so else Evidence.DOUBTFUL
     near = (motion.times_s > effort.start_s - _BESIDE_S) & (
         motion.times_s < effort.end_s + _BESIDE_S
     )
     walks = (near & steps_of(motion) & ~signs.running).sum()
-    return Evidence.SURE if is_named and walks < len(running) else Evidence.DOUBTFUL
+    return Evidence.SURE if looks_so and walks < len(running) else Evidence.DOUBTFUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,7 @@ _LONG_RUN_S = 4.0
 _LEAST = 0.35  # a likeness below that is none
 _LEAST_LOOKS = 8
 _TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
+_PLAINLY_IN_TURN, _FAR_APART = -0.5, 0.4  # the same, and torsos: a leg swung once has -0.4, 0.3
 _NOT_TOGETHER = 0.35  # the same, of legs in a long run that is expected
 _HARDLY = 0.2
 _LEAST_WAY = 0.15  # torsos: knees of a standing body tremble by 0.05
@@ -86,6 +87,11 @@ class Gait:
     def takes_turns(self) -> bool:
         """Whether one knee goes where the other one comes from, and far enough to be sure."""
         return self.together < _IN_TURN and self.way > _LEAST_WAY
+
+    @property
+    def plainly_takes_turns(self) -> bool:
+        """Whether the knees pass each other as far as in a run, however few strides there are."""
+        return self.together < _PLAINLY_IN_TURN and self.way > _FAR_APART
 
     @property
     def may_run(self) -> bool:

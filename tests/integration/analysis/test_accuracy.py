@@ -9,6 +9,7 @@ from analysis.pose_model import PoseFinder
 from analysis.takes import TakeOptions
 from tests.accuracy.captures import SHORT
 from tests.accuracy.measure import filmed, score
+from tests.videos import film_run
 
 _FOR_SOAK = {"drop_jump", "fidget", "run", "walk"}
 
@@ -37,3 +38,14 @@ def test_every_effort_lies_in_a_clip_and_little_else(
     if name == "snatch":  # frames in which nothing happens are not even decoded
         assert report.cost.decoded_frames < 0.9 * capture.story().frame_count
         assert report.cost.pose_frames < 0.4 * capture.story().frame_count
+
+
+@pytest.mark.parametrize("seconds", [1.6, 2.0])
+@pytest.mark.parametrize("seed", [1, 5, 12, 17])
+def test_a_short_run_that_fills_its_recording_is_sent(
+    tmp_path: Path, finder: PoseFinder, seed: int, seconds: float
+) -> None:
+    """Few strides show no rhythm: that the knees pass each other must do."""
+    video = film_run(tmp_path / "run.mp4", seed=seed, seconds=seconds)
+
+    assert inspect_video(video, TakeOptions(activity="running"), finder=finder).verdict == "upload"
