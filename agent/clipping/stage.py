@@ -270,6 +270,8 @@ class ClippingStage:
         capture = self._outbox.captures.claim_next(now_s, but_not=left_alone.union(own))
         if capture is None:
             return 0.0 if self._elsewhere.take_back() else self._rest()
+        if chosen is None and self._elsewhere.room() > 0:  # it may have been admitted meanwhile
+            chosen = self._elsewhere.choose([capture.id])
         try:
             return self._process(capture, is_offered=capture.id == chosen)
         except _UNFORESEEN as error:  # it must not come repeatedly, and stop what is behind

@@ -1,7 +1,7 @@
 """The analysis stage, in this process, where the child's answers are not what it expects."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,12 @@ import pytest
 from agent.camera_link import RecorderReport, RecorderState, as_line
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.clipping.entries import ClippingPolicy
-from agent.clipping.stage import ClippingNeighbours, ClippingStage
+from agent.clipping.stage import (
+    AnalysisElsewhere,
+    ClippingNeighbours,
+    ClippingStage,
+    OfferedCapture,
+)
 from agent.clock import read_clock
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolder
@@ -161,3 +166,57 @@ def test_what_may_be_of_a_stop_is_not_kept_whole_because_its_first_probe_failed(
             Reason.FILMING_MAY_BE_STOPPED,
         )
         assert outbox.entries.of_capture(capture.id) == []
+
+
+class Probes(AnalysisProcess):
+    """One that says how long a file is, and analyses none."""
+
+    def ask(self, operation: str, **fields: object) -> Mapping[str, object]:  # noqa: ARG002  # as above
+        assert operation == "probe"
+        return {"duration_s": 5.0, "packets": 150}
+
+
+class TakesAll(AnalysisElsewhere):
+    """Machines that take any capture; the first is admitted while the stage asks for one."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.offered: list[int] = []
+
+    def out(self) -> set[int]:
+        return set(self.offered)
+
+    def room(self) -> int:
+        return 1
+
+    def choose(self, waiting: Sequence[int]) -> int | None:
+        if not waiting and not self.offered:
+            admitted(self._outbox, 1)
+        return waiting[0] if waiting else None
+
+    def offer(self, offered: OfferedCapture) -> bool:
+        self.offered.append(offered.capture.id)
+        return True
+
+
+def test_a_capture_admitted_while_one_is_chosen_is_offered_like_any_other(tmp_path: Path) -> None:
+    folder = StateFolder(tmp_path)
+    folder.prepare()
+    with Outbox.open(tmp_path) as outbox:
+        elsewhere = TakesAll(outbox)
+        stage = ClippingStage(
+            outbox,
+            folder,
+            Probes(limits=ChildLimits(), check=lambda: None),
+            ClippingNeighbours(
+                DiskSpace(tmp_path, min_free_mb=0), wake_next=ignore_wake, elsewhere=elsewhere
+            ),
+            policy=ClippingPolicy(
+                station=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+            ),
+            now=read_clock,
+        )
+
+        stage.step()
+
+        assert len(elsewhere.offered) == 1
