@@ -33,7 +33,6 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
         *("agent.cli.run", "agent.cli.hub", "agent.cli.worker", "agent.daemon.run"),
-        "agent.cli.record",
         # what those load when they first need it
         *("agent.outbox.schema", "sqlite_utils.db", "sqlite_utils.plugins", "dateutil.parser"),
         *("httpcore", "certifi", "encodings.ascii", "encodings.idna", "stringprep"),
@@ -103,12 +102,6 @@ class ForkedCommand:
     def kill(self) -> None:
         """End it."""
         self.send_signal(signal.SIGKILL)
-
-    def __enter__(self) -> "ForkedCommand":
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.wait()
 
 
 class ForkedAnalysis:

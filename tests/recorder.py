@@ -3,6 +3,8 @@
 import contextlib
 import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,8 +17,6 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-
-from tests.forked import ForkedCommand
 
 _FPS = 25
 
@@ -104,17 +104,18 @@ class RecorderUnderTest:
         assert isinstance(told, dict)
         return told
 
-    def start(self, **environment: str) -> ForkedCommand:
-        """Start its process: the command is forked, and becomes the recorder by itself."""
-        return ForkedCommand(
-            ["record", "--config", str(self.config)],
-            environment={"PATH": "/usr/bin:/bin", **environment},
-            log=self.log,
-            umask=0o007,
-        )
+    def start(self, **environment: str) -> "subprocess.Popen[bytes]":
+        """Start its process."""
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-m", "agent", "record", "--config", str(self.config)],
+                stderr=log,
+                env={"PATH": "/usr/bin:/bin", **environment},
+                umask=0o007,
+            )
 
     @contextmanager
-    def running(self, **environment: str) -> Iterator[ForkedCommand]:
+    def running(self, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
         """Let it run; it ends as the service manager would end it."""
         process = self.start(**environment)
         try:

@@ -15,7 +15,6 @@ import pytest
 from agent.camera_link import RecorderTrouble
 from agent.recorder.source import explained
 from agent.sandbox.server import Sandbox
-from tests.forked import ForkedCommand
 from tests.recorder import RecorderUnderTest, make_video
 from tests.rtsp import free_port, rtsp_server
 from tests.station import Station, give, until
@@ -67,7 +66,7 @@ def test_each_bad_input_is_one_clear_line_everywhere_and_nowhere_the_password(
     }
     with bad_sources(tmp_path, video) as sources, station.running(), ExitStack() as running:
         recorders: dict[str, RecorderUnderTest] = {}
-        processes: dict[str, ForkedCommand] = {}
+        processes: dict[str, subprocess.Popen[bytes]] = {}
         for name, source in sources.items():
             one = RecorderUnderTest(station.root, source, name=name, arm="assigned")
             text = one.config.read_text().replace(*changes.get(name, ("", "")))
