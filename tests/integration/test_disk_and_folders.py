@@ -1,5 +1,6 @@
 """A full disk and a folder that comes and goes: loud, and healed without a restart."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -34,12 +35,27 @@ def in_memory() -> Iterator[Path]:
         yield Path(place)
 
 
+def filled(disk: Path, *, but: int) -> Path:
+    """Fill a disk but for some bytes; a daemon that begins may take some of it meanwhile."""
+    filler = disk / "filler"
+    with filler.open("wb") as stream:
+        until(lambda: _allocates(stream.fileno(), shutil.disk_usage(disk).free - but))
+    return filler
+
+
+def _allocates(descriptor: int, size: int) -> bool:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError:
+        return False
+    return True
+
+
 def test_a_full_disk_loses_nothing_and_heals_alone(
     small_disk: Path, station: Station, sandbox: Sandbox
 ) -> None:
     with station.running():
-        filler = small_disk / "filler"
-        filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - 90_000))
+        filler = filled(small_disk, but=90_000)
         film_run(station.capture / "one.mp4")
         until(lambda: "level=error" in station.log.read_text())
         assert sandbox.book.sessions == []
