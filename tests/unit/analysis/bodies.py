@@ -1,6 +1,6 @@
 """Stick figures for tests: a body of 100 px torso, posed by a few numbers for each moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -52,6 +52,17 @@ def poses(*stretches: tuple[float, Posture]) -> Poses:
         visibility=np.full((len(times_s), COUNT), 0.9),
         width_px=WIDTH_PX,
         height_px=HEIGHT_PX,
+    )
+
+
+def seldom(body: Poses, looks_fps: float) -> Poses:
+    """Return a body as if the model had looked at it so often."""
+    every = round(FPS / looks_fps)
+    return replace(
+        body,
+        times_s=body.times_s[::every],
+        points_px=body.points_px[::every],
+        visibility=body.visibility[::every],
     )
 
 

@@ -11,7 +11,7 @@ from analysis.motion import motion_of
 from analysis.movement import count_reps, jumps, name_movement
 from analysis.primitives import Interval
 from analysis.signs import signs_of
-from tests.unit.analysis.bodies import STANDING, Posture, nobody, poses
+from tests.unit.analysis.bodies import STANDING, Posture, nobody, poses, seldom
 
 SQUAT = Posture(hips_down=0.8)
 OVERHEAD = Posture(hands_up=0.7)
@@ -675,17 +675,10 @@ def test_hops_on_straight_legs_are_no_jumps_though_the_feet_are_hidden_in_the_ai
 @pytest.mark.parametrize("looks_fps", [2.0, 5.0, 10.0])
 def test_a_sprint_is_seen_however_seldom_the_model_looks(looks_fps: float) -> None:
     steps = [(s, replace(p, across=1 + 1.4 * n)) for n, (s, p) in enumerate(stride(3.5))]
-    sprint = poses(*steps)
-    every = round(10 / looks_fps)
-    seldom = replace(
-        sprint,
-        times_s=sprint.times_s[::every],
-        points_px=sprint.points_px[::every],
-        visibility=sprint.visibility[::every],
-    )
+    sprint = seldom(poses(*steps), looks_fps)
 
-    assert motion_of(seldom).is_found.mean() > 0.9
-    assert evidence(seldom, RUNNING) is Evidence.SURE
+    assert motion_of(sprint).is_found.mean() > 0.9
+    assert evidence(sprint, RUNNING) is Evidence.SURE
 
 
 @pytest.mark.parametrize(("moves_until_s", "found"), [(9.0, 1), (2.9, 0)])

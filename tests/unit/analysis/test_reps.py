@@ -11,7 +11,7 @@ from analysis.motion import motion_of
 from analysis.movement import arrivals, count_reps, gait_of, name_movement
 from analysis.primitives import Interval
 from analysis.signs import signs_of
-from tests.unit.analysis.bodies import STANDING, Posture, poses
+from tests.unit.analysis.bodies import STANDING, Posture, poses, seldom
 
 Script = Sequence[tuple[float, Posture]]
 
@@ -217,14 +217,7 @@ def test_a_lunge_is_no_run_though_its_knees_are_apart() -> None:
 def test_running_on_the_spot_is_named_from_the_front(looks_fps: float, steps_hz: float) -> None:
     step_s = 1 / steps_hz
     script = [(step_s / 2, Posture(knee=knee)) for knee in (0.5, 0.0, -0.5, 0.0)] * 12
-    body = poses(*script)
-    every = round(10.0 / looks_fps)
-    body = replace(
-        body,
-        times_s=body.times_s[::every],
-        points_px=body.points_px[::every],
-        visibility=body.visibility[::every],
-    )
+    body = seldom(poses(*script), looks_fps)
 
     assert named(body) == "running"
 
