@@ -3,7 +3,7 @@
 From the first sign (see `analysis.signs`) to the last, an effort is widened to where the body left
 rest and came back to it, but not over walking.
 
-`evidence_of` weighs what an interval holds.  Down and up again is a cycle; down alone is somebody
+What an interval holds is evidence.  Down and up again is a cycle; down alone is somebody
 who sits down.  What fits the station's activity needs less evidence than what does not.
 """
 
@@ -21,10 +21,7 @@ from analysis.signs import (
     WITH_BODY,
     EffortSignals,
     fills,
-    steps_of,
-    travel_of,
     turns,
-    walking_of,
 )
 from analysis.swings import Swing, Swings
 
@@ -60,8 +57,8 @@ def efforts_of(
     stirring: Sequence[Interval] = (),
     moving: Sequence[Interval] | None = None,
     activity: str | None = None,
-) -> list[Interval]:
-    """Return the efforts of one body, in order, without padding.
+) -> tuple[list[Interval], Evidence]:
+    """Return the efforts of one body, in order, without padding, and how sure the surest is.
 
     Args:
         motion: its curves.
@@ -72,18 +69,17 @@ def efforts_of(
             of an effort and of the picture is taken to continue while that lasts.
         moving: when anything moved where the body is; None: not known.  Landmarks tremble on a
             picture that stands still: an effort ends where the picture comes to rest.
-        activity: what the station is set to, as `evidence_of` wants it.
+        activity: what the station is set to; anything else must be plainer to count.
     """
     if not signs.any.any():
-        return []
-    walks = walking_of(motion)
-    moves = _leaves_rest(motion) & motion.is_found & ~walks
+        return [], Evidence.NONE
+    moves = _leaves_rest(motion) & motion.is_found & ~signs.walking
     found = []
     for run in runs(signs.any):
         if moving is not None and not _is_seen_moving(motion, run, moving):
             continue
         start, end = _widened(moves, *run)
-        back = _past_somebody(motion, walks, (start, end), stirring)
+        back = _past_somebody(motion, signs.walking, (start, end), stirring)
         if back is not None:
             _, end = _widened(moves, back, back)
         found.append(_placed(motion, (start, end), within, stirring))
@@ -93,42 +89,30 @@ def efforts_of(
     return _plausible(whole, motion, signs, activity, within)
 
 
-def surest(
-    motion: Motion,
-    signs: EffortSignals,
-    efforts: Sequence[Interval],
-    *,
-    activity: str | None,
-    within: Interval,
-) -> Evidence:
-    """Return how sure the surest effort is, as `evidence_of`."""
-    return max(
-        (evidence_of(motion, signs, one, activity=activity, within=within) for one in efforts),
-        default=Evidence.NONE,
-    )
-
-
 def _plausible(
     efforts: Sequence[Interval],
     motion: Motion,
     signs: EffortSignals,
     activity: str | None,
     within: Interval,
-) -> list[Interval]:
-    """Return the efforts worth a clip: the sure ones, or else those worth a person's look.
+) -> tuple[list[Interval], Evidence]:
+    """Return the efforts worth a clip, the sure ones or else those worth a person's look.
+
+    And how sure the surest is.
 
     Who made a sure effort will have bent down and stretched before it; only what the capture's
     begin or end cut off may be the rest of another one.
     """
     levels = [
-        evidence_of(motion, signs, effort, activity=activity, within=within) for effort in efforts
+        _evidence(motion, signs, effort, activity=activity, within=within) for effort in efforts
     ]
     highest = max(levels, default=Evidence.NONE)
-    return [
+    worth = [
         effort
         for effort, level in zip(efforts, levels, strict=True)
         if level and (level is highest or _cuts(effort, within))
     ]
+    return worth, highest
 
 
 def _cuts(effort: Interval, within: Interval) -> int:
@@ -265,7 +249,7 @@ _STRAIGHT = 0.95  # from shoulder to wrist, as a share of the way over the elbow
 _LOW_PERCENTILE = 10  # of samples that may be misplaced
 
 
-def evidence_of(
+def _evidence(
     motion: Motion,
     signs: EffortSignals,
     effort: Interval,
@@ -273,15 +257,7 @@ def evidence_of(
     activity: str | None,
     within: Interval,
 ) -> Evidence:
-    """Return how sure it is that a body makes an effort between two moments.
-
-    Args:
-        motion: its curves.
-        signs: of effort.
-        effort: from when to when.
-        activity: what the station is set to; anything else must be plainer to count.
-        within: the capture.
-    """
+    """Return how sure it is that a body makes an effort between two moments."""
     inside = (motion.times_s >= effort.start_s) & (motion.times_s <= effort.end_s)
     cuts = _cuts(effort, within)
     # Of a lift that fills its recording the capture may cut off what the hands go with.
@@ -314,10 +290,9 @@ def _jumps(
         return Evidence.SURE
     if not (signs.flying & inside).any():
         return Evidence.NONE
-    walking = walking_of(motion)
     for jump in jumps(motion, effort):
         sides_s = [jump.top_s - _APPROACH_S, jump.top_s + _APPROACH_S]
-        if not np.interp(sides_s, motion.times_s, walking).all():
+        if not np.interp(sides_s, motion.times_s, signs.walking).all():
             return Evidence.SURE
     return Evidence.DOUBTFUL
 
@@ -332,7 +307,7 @@ def _runs(
     """
     running = np.flatnonzero(signs.running & inside)
     runs_s = len(running) / GRID_FPS
-    fast_s = float((travel_of(motion)[inside] > _PLAIN_RUN).sum()) / GRID_FPS
+    fast_s = float((signs.travel[inside] > _PLAIN_RUN).sum()) / GRID_FPS
     if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
         return Evidence.NONE
     looks_so = name_movement(motion, signs, effort, expected="running").activity == "running"
@@ -352,7 +327,7 @@ def _runs(
     near = (motion.times_s > effort.start_s - _BESIDE_S) & (
         motion.times_s < effort.end_s + _BESIDE_S
     )
-    walks = (near & steps_of(motion) & ~signs.running).sum()
+    walks = (near & signs.steps & ~signs.running).sum()
     return Evidence.SURE if looks_so and walks < len(running) else Evidence.DOUBTFUL
 
 

@@ -24,7 +24,7 @@ from analysis.athlete import (
     zone_crop,
 )
 from analysis.display import Orientation
-from analysis.efforts import Evidence, efforts_of, surest
+from analysis.efforts import Evidence, efforts_of
 from analysis.landmarks import Poses
 from analysis.motion import Motion, motion_of
 from analysis.movement import between_lifts
@@ -369,7 +369,7 @@ class _BodyFollower:
     def candidate(self, track: Track) -> TrackCandidate:
         motion = motion_of(only_in_zone(track.poses(), self.options.zone))
         signs = signs_of(motion, activity=self.options.activity, within=self.packets.span)
-        efforts = efforts_of(
+        efforts, evidence = efforts_of(
             motion,
             signs,
             rest_s=self.options.rules_for(self.options.activity).rest_s,
@@ -377,9 +377,6 @@ class _BodyFollower:
             stirring=track.stillness.stirring,
             moving=stretches_of(moments_within(self.moves(track), track.poses())),
             activity=self.options.activity,
-        )
-        evidence = surest(
-            motion, signs, efforts, activity=self.options.activity, within=self.packets.span
         )
         return TrackCandidate(motion, signs, efforts, evidence)
 

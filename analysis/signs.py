@@ -66,7 +66,7 @@ _WALK_SAMPLES = 12  # of the grid: a step off a box or to the bar is shorter
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EffortSignals:
-    """The signs of effort on the grid, each (T,)."""
+    """The signs of effort on the grid, and what speaks against one, each (T,)."""
 
     low: Mask
     raised: Mask
@@ -74,6 +74,9 @@ class EffortSignals:
     hopping: Mask
     running: Mask
     busy: Mask
+    walking: Mask  # far through the picture
+    steps: Mask  # of a walk, also towards the camera
+    travel: FloatArray  # torsos a second across the picture
     swings: Swings
 
     @property
@@ -97,19 +100,22 @@ def signs_of(
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
         swings = Swings(hips=[], trunk=[], hands=[])
+        signs = ("low", "raised", "flying", "hopping", "running", "busy", "walking", "steps")
         return EffortSignals(
-            **dict.fromkeys(("low", "raised", "flying", "hopping", "running", "busy"), none),
-            swings=swings,
+            **dict.fromkeys(signs, none), travel=none.astype(np.float64), swings=swings
         )
-    walking, found = walking_of(motion), motion.is_found
+    walking, found = _walking(motion), motion.is_found
+    steps, travel = _steps(motion), _travel(motion)
     swings = swings_of(motion, walking)
     busy = none
     if activity is None:
         lasting_s = _BUSY_S if within is None else min(_BUSY_S, _BUSY_SHARE * within.seconds)
-        going_on = (np.nan_to_num(motion.posture_speed) > _BUSY / 2) & ~steps_of(motion)
+        going_on = (np.nan_to_num(motion.posture_speed) > _BUSY / 2) & ~steps
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
-    running = lasting(_running(motion, within, is_expected=activity == "running") & found, 4)
+    fast = travel > _RUN_GOING
+    runs_here = _running(motion, within, steps, fast, is_expected=activity == "running")
+    running = lasting(runs_here & found, 4)
     hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
@@ -118,6 +124,9 @@ def signs_of(
         hopping=hopping & ~around(hopping, hopping & running),  # the first steps of a run hop
         running=running,
         busy=busy & found,
+        walking=walking,
+        steps=steps,
+        travel=travel,
         swings=swings,
     )
 
@@ -199,13 +208,13 @@ def _is_whole(swings: Sequence[Swing], number: int, at_start: bool) -> bool:
     return is_turn(swings[there], swings[back]) and ways[0] > _WHOLE * ways[1]
 
 
-def walking_of(motion: Motion) -> Mask:
+def _walking(motion: Motion) -> Mask:
     """Return whether the body walks through the picture, (T,): far, for longer than a leap."""
     going = _windowed(np.nan_to_num(motion.going), 0.5)
     return lasting((np.abs(going) > _WALK) & (np.abs(going) < _RUN_GOING), _WALK_SAMPLES)
 
 
-def travel_of(motion: Motion) -> FloatArray:
+def _travel(motion: Motion) -> FloatArray:
     """Return how fast the body gets across the picture, (T,), torsos a second.
 
     A sudden change of place, where the model turned to another body, does not count.
@@ -223,8 +232,18 @@ def _pace(place_px: FloatArray, motion: Motion) -> FloatArray:
     return np.nan_to_num(pace)
 
 
-def _running(motion: Motion, within: Interval | None, *, is_expected: bool) -> Mask:
-    """Return whether the legs run, (T,)."""
+def _running(
+    motion: Motion, within: Interval | None, steps: Mask, travels_fast: Mask, *, is_expected: bool
+) -> Mask:
+    """Return whether the legs run, (T,): not in steps, unless the body gets on faster than those.
+
+    Args:
+        motion: the body's curves.
+        within: the capture.
+        steps: whether it walks.
+        travels_fast: whether it gets across the picture faster than anybody walks.
+        is_expected: whether the station is set to running.
+    """
     legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
     # in a walk the standing foot stays in place, so the body moves as fast as its legs swing
@@ -232,8 +251,8 @@ def _running(motion: Motion, within: Interval | None, *, is_expected: bool) -> M
         np.nan_to_num(motion.knees_together, nan=1.0) < _IN_TURN
     )
     on_the_spot = around((legs > _STILL_RUN_LEGS) & stays, (legs > _RUN_LEGS) & stays)
-    fast = (moved > _RUN_GOING) | (travel_of(motion) > _RUN_GOING)
-    can_run = motion.is_found & (~steps_of(motion) | fast)
+    fast = (moved > _RUN_GOING) | travels_fast
+    can_run = motion.is_found & (~steps | fast)
     running = _going_on((on_the_spot | fast) & can_run, legs, motion, is_expected=is_expected)
     running &= can_run
     if within is None:
@@ -245,7 +264,7 @@ def _running(motion: Motion, within: Interval | None, *, is_expected: bool) -> M
     return running | _at_ends(swings, motion.times_s, within)
 
 
-def steps_of(motion: Motion) -> Mask:
+def _steps(motion: Motion) -> Mask:
     """Return whether the body walks, also towards the camera and away from it, (T,).
 
     The foot that carries it stays where it is in the picture, while the body gets on.  On a

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.athlete import TrackCandidate, choose_athlete
-from analysis.efforts import efforts_of, surest
+from analysis.efforts import efforts_of
 from analysis.motion import motion_of
 from analysis.primitives import Interval
 from analysis.signs import signs_of
@@ -20,8 +20,7 @@ def candidate(*done: tuple[float, Posture], across: float, size: float = 1.0) ->
         poses(*((s, replace(posture, across=across, size=size)) for s, posture in done))
     )
     signs, within = signs_of(motion, activity="weightlifting"), Interval(start_s=0.0, end_s=99.0)
-    efforts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=ACTIVITY)
-    evidence = surest(motion, signs, efforts, activity=ACTIVITY, within=within)
+    efforts, evidence = efforts_of(motion, signs, rest_s=3.0, within=within, activity=ACTIVITY)
     return TrackCandidate(motion, signs, efforts, evidence)
 
 

@@ -50,7 +50,7 @@ def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
     truth = capture.story().truth()
     motion = motion_of(looks(capture, truth))
 
-    found = efforts_of(
+    found, _ = efforts_of(
         motion,
         signs_of(motion, activity="weightlifting"),
         rest_s=RULES[capture.activity].rest_s,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis.efforts import Evidence, efforts_of, surest
+from analysis.efforts import Evidence, efforts_of
 from analysis.landmarks import Poses
 from analysis.motion import motion_of
 from analysis.movement import count_reps, jumps, name_movement
@@ -23,17 +23,17 @@ REST = (3.0, STANDING)
 def efforts(body: Poses, *, rest_s: float = 2.0, busy: bool = False) -> list[Interval]:
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
-    return efforts_of(
+    found, _ = efforts_of(
         motion, signs_of(motion, activity=None if busy else LIFTING), rest_s=rest_s, within=within
     )
+    return found
 
 
 def evidence(body: Poses, activity: str | None) -> Evidence:
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=float(body.times_s.max(initial=0.0)) + 0.1)
     signs = signs_of(motion, activity="weightlifting")
-    found = efforts_of(motion, signs, rest_s=3.0, within=within, activity=activity)
-    return surest(motion, signs, found, activity=activity, within=within)
+    return efforts_of(motion, signs, rest_s=3.0, within=within, activity=activity)[1]
 
 
 def reps(body: Poses, activity: str) -> int | None:
@@ -214,7 +214,7 @@ def test_landmarks_that_tremble_on_a_still_picture_prolong_no_effort() -> None:
     signs = signs_of(motion, activity="weightlifting")
 
     def found(moving: list[Interval] | None) -> list[Interval]:
-        return efforts_of(motion, signs, rest_s=2.0, within=within, moving=moving)
+        return efforts_of(motion, signs, rest_s=2.0, within=within, moving=moving)[0]
 
     (believed,) = found(None)
     (checked,) = found([Interval(start_s=3.1, end_s=4.5)])
@@ -317,7 +317,7 @@ def test_an_effort_under_way_when_the_body_is_found_began_before_that() -> None:
     body = joined(poses(REST), nobody(3.0), poses((0.0, low), *times(3, *rest), (0.9, STANDING)))
     motion, within = motion_of(body), Interval(start_s=0.0, end_s=float(body.times_s[-1]))
 
-    (effort,) = efforts_of(
+    (effort,), _ = efforts_of(
         motion,
         signs_of(motion, activity="weightlifting"),
         rest_s=2.0,
@@ -341,7 +341,7 @@ def test_a_body_that_is_lost_goes_on_for_no_longer_than_it_was_seen() -> None:
     body.points_px[56:] = float("nan")
     motion = motion_of(body)
 
-    (effort,) = efforts_of(
+    (effort,), _ = efforts_of(
         motion,
         signs_of(motion, activity="weightlifting"),
         rest_s=2.0,
@@ -399,7 +399,7 @@ def test_a_lift_during_which_somebody_walks_past_is_one(hidden_s: float, parts: 
     ends_s = float(body.times_s.max())
     motion = motion_of(body)
     within = Interval(start_s=0.0, end_s=ends_s)
-    found = efforts_of(
+    found, _ = efforts_of(
         motion,
         signs_of(motion, activity="weightlifting"),
         rest_s=0.5,
@@ -451,9 +451,9 @@ def test_a_recording_of_a_moment_in_which_hands_come_up_holds_a_lift(
 
     signs = signs_of(motion, activity="weightlifting", within=within)
 
-    lifts = efforts_of(motion, signs, rest_s=3.0, within=within, activity=LIFTING)
+    lifts, evidence = efforts_of(motion, signs, rest_s=3.0, within=within, activity=LIFTING)
     assert len(lifts) == (sure > Evidence.NONE)
-    assert surest(motion, signs, lifts, activity=LIFTING, within=within) is sure
+    assert evidence is sure
 
 
 def test_a_run_lasts_while_the_legs_are_as_fast_though_the_camera_lags_behind() -> None:
@@ -534,10 +534,10 @@ def test_legs_that_take_turns_run_only_in_the_rhythm_of_a_run(hz: float, sure: E
     within = Interval(start_s=0.0, end_s=1.7)
     motion = motion_of(body.without(body.times_s > within.end_s))
     signs = signs_of(motion, activity="running", within=within)
-    found = efforts_of(motion, signs, rest_s=2.0, within=within, activity="running")
+    _, evidence = efforts_of(motion, signs, rest_s=2.0, within=within, activity="running")
 
     assert signs.running.any()
-    assert surest(motion, signs, found, activity="running", within=within) is sure
+    assert evidence is sure
 
 
 def test_squats_are_seen_though_a_plate_hides_the_feet() -> None:
@@ -689,6 +689,6 @@ def test_what_stands_still_in_the_picture_makes_no_effort(moves_until_s: float, 
     moving = [Interval(start_s=0.0, end_s=moves_until_s)]
 
     signs = signs_of(motion, activity=LIFTING)
-    seen = efforts_of(motion, signs, rest_s=3.0, within=within, moving=moving, activity=LIFTING)
+    seen, _ = efforts_of(motion, signs, rest_s=3.0, within=within, moving=moving, activity=LIFTING)
 
     assert len(seen) == found
