@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from analysis.efforts import Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
-from analysis.motion import GRID_FPS, Motion
+from analysis.motion import GRID_FPS, Motion, joined_motion
 from analysis.primitives import Crop, Interval
-from analysis.signs import EffortSignals
+from analysis.signs import EffortSignals, joined_signs
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
 
@@ -40,6 +40,27 @@ class TrackCandidate:
     signs: EffortSignals
     efforts: Sequence[Interval]
     evidence: Evidence  # of the surest effort
+
+    @classmethod
+    def joined(cls, scenes: Sequence["TrackCandidate"], looked: Poses) -> "TrackCandidate":
+        """Return what was seen in several scenes as one; a surer effort in one is worth all others.
+
+        Args:
+            scenes: at least one, in order.
+            looked: all of the poses.
+        """
+        if len(scenes) == 1:
+            return scenes[0]
+        evidence = max(scene.evidence for scene in scenes)
+        motions = [scene.motion for scene in scenes]
+        return cls(
+            motion=joined_motion(motions, looked),
+            signs=joined_signs([scene.signs for scene in scenes], motions),
+            efforts=[
+                effort for scene in scenes if scene.evidence is evidence for effort in scene.efforts
+            ],
+            evidence=evidence,
+        )
 
     @property
     def weight(self) -> float:

@@ -172,6 +172,7 @@ class _Seen:
     packets: Packets
     facts: VideoFacts
     glimpses: KeyframeSamples
+    scenes: Sequence[Interval]  # between the capture's cuts
     candidate: TrackCandidate
     is_sure: bool
     decoded: int
@@ -229,14 +230,18 @@ def inspect_video(
 def _takes(seen: _Seen, options: TakeOptions) -> list[FoundTake]:
     """Return what the clips are to hold."""
     motion, rules = seen.candidate.motion, options.rules_for(options.activity)
-    efforts = seen.candidate.efforts
-    divisions = [
-        at_s
-        for effort in merged(efforts, rest_s=rules.rest_s)
-        if rules.one_lift_per_clip
-        for at_s in between_lifts(motion, effort)
-    ]
-    return takes_of(efforts, rules, within=seen.packets.span, divisions=divisions)
+    takes: list[FoundTake] = []
+    for scene in seen.scenes:
+        efforts = [effort for effort in seen.candidate.efforts if effort.overlap_s(scene) > 0]
+        divisions = [
+            at_s
+            for effort in merged(efforts, rest_s=rules.rest_s)
+            if rules.one_lift_per_clip
+            for at_s in between_lifts(motion, effort)
+        ]
+        found = takes_of(efforts, rules, within=scene, divisions=divisions)
+        takes += [take.in_capture(seen.packets.span, scene) for take in found]
+    return takes
 
 
 def _report(
@@ -302,7 +307,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         readings.append(replace(follower, stretches=further).follow(track, crop))
         follower = replace(follower, stretches=merged([*follower.stretches, *further], rest_s=0.1))
         candidate = follower.candidate(track)
-    for lost in lost_bodies(track.poses(), follower.moves(track)):
+    for lost in lost_bodies(track.poses(), follower.moves(track), track.stillness.cuts_s):
         again, begun = Track(), lost.during.padded(_FOUND_S, 0.0, within=packets.span)
         readings.append(replace(follower, stretches=[begun]).follow(again, lost.place))
         kept = track.replaced(lost.during, again)
@@ -319,6 +324,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         packets=packets,
         facts=facts,
         glimpses=glimpses,
+        scenes=follower.scenes(track),
         candidate=candidate,
         is_sure=is_sure,
         decoded=sum(reading.frames for reading in readings),
@@ -367,15 +373,31 @@ class _BodyFollower:
         ]
 
     def candidate(self, track: Track) -> TrackCandidate:
-        motion = motion_of(only_in_zone(track.poses(), self.options.zone))
-        signs = signs_of(motion, activity=self.options.activity, within=self.packets.span)
+        poses = only_in_zone(track.poses(), self.options.zone)
+        moving = stretches_of(moments_within(self.moves(track), track.poses()))
+        scenes = [
+            self._in_scene(scene, poses.between(scene.start_s, scene.end_s), track, moving)
+            for scene in self.scenes(track)
+        ]
+        return TrackCandidate.joined(scenes, poses)
+
+    def scenes(self, track: Track) -> list[Interval]:
+        """Return the parts of the capture between its cuts, in order."""
+        return track.stillness.scenes(self.packets.span)
+
+    def _in_scene(
+        self, scene: Interval, poses: Poses, track: Track, moving: Sequence[Interval]
+    ) -> TrackCandidate:
+        """Return who is seen in a part of the capture, as if it were a capture of its own."""
+        motion = motion_of(poses)
+        signs = signs_of(motion, activity=self.options.activity, within=scene)
         efforts, evidence = efforts_of(
             motion,
             signs,
             rest_s=self.options.rules_for(self.options.activity).rest_s,
-            within=self.packets.span,
+            within=scene,
             stirring=track.stillness.stirring,
-            moving=stretches_of(moments_within(self.moves(track), track.poses())),
+            moving=moving,
             activity=self.options.activity,
         )
         return TrackCandidate(motion, signs, efforts, evidence)

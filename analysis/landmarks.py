@@ -81,6 +81,16 @@ class Poses:
         points[looks], visibility[looks] = np.nan, 0.0
         return replace(self, points_px=points, visibility=visibility)
 
+    def between(self, start_s: float, end_s: float) -> "Poses":
+        """Return the looks of a stretch of time, both ends included."""
+        inside = (self.times_s >= start_s) & (self.times_s <= end_s)
+        return replace(
+            self,
+            times_s=self.times_s[inside],
+            points_px=self.points_px[inside],
+            visibility=self.visibility[inside],
+        )
+
 
 def torso_px(points_px: FloatArray) -> FloatArray:
     """Return the distance between the middles of shoulders and hips, in px.

@@ -8,7 +8,8 @@ Horizontal ways of the whole body are kept apart from everything else: somebody 
 the picture goes far, but his posture hardly changes.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -180,6 +181,25 @@ def motion_of(poses: Poses) -> Motion:
         at_border=_at_border(even),
         looked=poses,
     )
+
+
+def joined_motion(parts: Sequence[Motion], looked: Poses) -> Motion:
+    """Return the curves of several scenes as one, in order; a stay never lasts into the next.
+
+    Args:
+        parts: the curves of each, in order.
+        looked: all of the poses.
+    """
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(Motion)
+        if field.name not in {"visit", "looked"}
+    }
+    visits, known = [], 0
+    for part in parts:
+        visits.append(np.where(part.visit >= 0, part.visit + known, -1))
+        known += int(part.visit.max(initial=-1)) + 1
+    return Motion(**arrays, visit=np.concatenate(visits), looked=looked)
 
 
 def _ground(feet: FloatArray, hips: FloatArray, poses: Poses, visit: Visits) -> FloatArray:

@@ -17,7 +17,8 @@ the effort; a long one is rest, and so is waiting upright, whatever the hands do
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -129,6 +130,30 @@ def signs_of(
         travel=travel,
         swings=swings,
     )
+
+
+def joined_signs(parts: Sequence[EffortSignals], motions: Sequence[Motion]) -> EffortSignals:
+    """Return the signs of several scenes as one, in order.
+
+    Args:
+        parts: the signs of each.
+        motions: the curves of each.
+    """
+    arrays = {
+        field.name: np.concatenate([getattr(part, field.name) for part in parts])
+        for field in fields(EffortSignals)
+        if field.name != "swings"
+    }
+    swings = Swings(hips=[], trunk=[], hands=[])
+    samples = visits = 0
+    for part, motion in zip(parts, motions, strict=True):
+        later = partial(Swing.later, samples=samples, visits=visits)
+        swings.hips.extend(map(later, part.swings.hips))
+        swings.trunk.extend(map(later, part.swings.trunk))
+        swings.hands.extend(map(later, part.swings.hands))
+        samples += len(motion.visit)
+        visits += int(motion.visit.max(initial=-1)) + 1
+    return EffortSignals(**arrays, swings=swings)
 
 
 def _during(swings: Sequence[Swing], none: Mask, *, held_up: bool = False) -> Mask:

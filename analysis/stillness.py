@@ -2,22 +2,28 @@
 
 A frame is compared with the one before it, which shows fast movements, and with one half a
 second older, which shows slow ones and lets sway pass.  Grain and a change of all light touch
-every part of a picture alike; a body touches some.
+every part of a picture alike; a body touches some.  Where the whole picture is another one from
+one moment to the next, a recording was put together of several, and each is a scene of its own.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analysis.primitives import Grey, Interval, merged
-from analysis.screening import changed_blocks, moved_blocks
+from analysis.screening import block_means, changed_blocks, moved_blocks
 
 _OLDER_S = 0.5
 _LINGER_S = 0.6  # after the last movement that was seen
 _SUSTAINED_S = 3.0
 _EARLY = 0.1  # of a step
+_AT_ONCE_S = 0.3  # between two pictures: further apart they may differ without a cut
+_OTHER_SCENE = 0.4  # correlation of blocks: 0.55 and more where a camera pans fast, 0.3 at a cut
+_BACK_S = 1.0  # a scene that is back so soon was only disturbed
+_SHOWS = 4.0  # grey levels, standard deviation of the blocks: in the dark grain alone differs
 
 
 class Stillness:
@@ -26,6 +32,7 @@ class Stillness:
     def __init__(self) -> None:
         self._pictures: deque[tuple[float, Grey]] = deque()
         self._moved_s: list[float] = []
+        self._cuts: list[tuple[float, Grey]] = []  # when, and the last picture before it
         self.moves: list[tuple[float, NDArray[np.bool_]]] = []  # when, and in which blocks
 
     def begin(self) -> None:
@@ -44,6 +51,7 @@ class Stillness:
             older, last = self._pictures[0][1], self._pictures[-1][1]
             moved = moved_blocks(older, grey)  # a camera that shakes moves nothing
             moving = bool(moved.any() or changed_blocks(last, grey).any())
+            self._note_cut(time_s, grey)
             if moving:
                 self._moved_s.append(time_s)
                 self.moves.append((time_s, moved))
@@ -51,6 +59,27 @@ class Stillness:
         while len(self._pictures) > 1 and self._pictures[1][0] <= time_s - _OLDER_S:
             self._pictures.popleft()
         return moving
+
+    def _note_cut(self, time_s: float, grey: Grey) -> None:
+        last_s, last = self._pictures[-1]
+        if time_s - last_s > _AT_ONCE_S or not _is_other_scene(last, grey):
+            return
+        is_soon = bool(self._cuts) and time_s - self._cuts[-1][0] < _BACK_S
+        if is_soon and not _is_other_scene(self._cuts[-1][1], grey):
+            self._cuts.pop()  # a damaged picture, or a flash
+            return
+        self._cuts.append(((last_s + time_s) / 2, last))
+
+    @property
+    def cuts_s(self) -> list[float]:
+        """When the whole picture became another one from one moment to the next, in order."""
+        return sorted(time_s for time_s, _ in self._cuts)
+
+    def scenes(self, within: Interval) -> list[Interval]:
+        """Return the parts of a capture between its cuts, in order."""
+        inside = [cut_s for cut_s in self.cuts_s if within.start_s < cut_s < within.end_s]
+        edges = pairwise([within.start_s, *inside, within.end_s])
+        return [Interval(start_s=start_s, end_s=end_s) for start_s, end_s in edges]
 
     @property
     def stirring(self) -> list[Interval]:
@@ -64,6 +93,17 @@ class Stillness:
             return None
         often: NDArray[np.int64] = np.sum([moved for _, moved in self.moves], axis=0)
         return often
+
+
+def _is_other_scene(before: Grey, after: Grey) -> bool:
+    """Tell whether two pictures have nothing in common.
+
+    A change of all light leaves what is brighter than the rest brighter than the rest.
+    """
+    a, b = (blocks - blocks.mean() for blocks in (block_means(before), block_means(after)))
+    if min(a.std(), b.std()) < _SHOWS:
+        return False
+    return bool((a * b).mean() < _OTHER_SCENE * a.std() * b.std())
 
 
 def stretches_of(moved_s: Sequence[float]) -> list[Interval]:

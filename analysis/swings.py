@@ -10,7 +10,7 @@ grows out of the picture's edge.  So a passage counts only where the body goes t
 picture as well as against its own feet, no faster than a body can, and not while it walks.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +44,15 @@ class Swing:
     def seconds(self) -> float:
         """How long it lasts."""
         return (self.last - self.first) / GRID_FPS
+
+    def later(self, *, samples: int, visits: int) -> "Swing":
+        """Return it on a grid that begins so many samples, and stays, earlier."""
+        return replace(
+            self,
+            first=self.first + samples,
+            last=self.last + samples,
+            visit=self.visit + visits,
+        )
 
     def overlaps(self, other: "Swing", *, reach: int = 0) -> bool:
         """Tell whether another swing lasts at the same time, or nearly."""

@@ -86,6 +86,14 @@ class FoundTake:
     goes_on: bool  # it was not over when the capture ended
     is_limited: bool  # it was longer than a take may be
 
+    def in_capture(self, capture: Interval, scene: Interval) -> Self:
+        """Return the take as one of a capture: another scene neither begins nor continues it."""
+        return replace(
+            self,
+            begins_before=self.begins_before and scene.start_s <= capture.start_s,
+            goes_on=self.goes_on and scene.end_s >= capture.end_s,
+        )
+
 
 def takes_of(
     efforts: Sequence[Interval],

@@ -129,7 +129,9 @@ class LostBody:
     place: Crop  # where it was
 
 
-def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[LostBody]:
+def lost_bodies(
+    poses: Poses, moves: Sequence[tuple[float, Moved]], cuts_s: Sequence[float] = ()
+) -> list[LostBody]:
     """Return where the model turned to somebody else while the one before still moved.
 
     A body that is hidden for a moment, as behind a rack, loses the model to whoever else is in the
@@ -138,6 +140,7 @@ def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[Lost
     Args:
         poses: of the body that was followed.
         moves: moments at which something moved, and where.
+        cuts_s: when the picture became another one: then the body was not lost, but cut off.
     """
     there, found = BodyBoxes.of(poses, margin=_CLOSE), poses.is_found
     times_s, torsos = there.times_s, poses.torso_px()[found]
@@ -151,6 +154,8 @@ def lost_bodies(poses: Poses, moves: Sequence[tuple[float, Moved]]) -> list[Lost
         at_it = slice(since + 1, turn + 1)
         own = there.boxes[at_it][times_s[at_it] > during.start_s - _BEFORE_S]
         if len(own) < _LEAST_LOOKS or during.seconds < _LEAST_S:
+            continue
+        if any(during.start_s < cut_s < during.end_s for cut_s in cuts_s):
             continue
         (left, top), (right, bottom) = own[:, :2].min(axis=0), own[:, 2:].max(axis=0)
         if _moves_most(np.array([left, top, right, bottom]), there, during, moves):
@@ -362,6 +367,9 @@ class _PoseThread:
 
     def _look_at(self, time_s: float, seen: Seen) -> None:
         part, offset_px, size_px = seen
+        last_s = self._track.times_s[-1] if self._track.times_s else time_s
+        if any(last_s < cut_s < time_s for cut_s in self._track.stillness.cuts_s):
+            self._finder.forget()
         found = self._finder.find(part, time_s=time_s)
         self._track.add(
             time_s, None if found is None else (found[0] + offset_px, found[1]), size_px
