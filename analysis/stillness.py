@@ -21,7 +21,8 @@ _LINGER_S = 0.6  # after the last movement that was seen
 _SUSTAINED_S = 3.0
 _EARLY = 0.1  # of a step
 _AT_ONCE_S = 0.3  # between two pictures: further apart they may differ without a cut
-_OTHER_SCENE = 0.4  # correlation of blocks: 0.55 and more where a camera pans fast, 0.3 at a cut
+_OTHER_SCENE = 0.4  # share of the blocks: 0.56 and more at cuts, 0.25 where a camera pans fast
+_OTHER = 0.5  # of the picture's contrast, that a block is brighter or darker than before
 _BACK_S = 1.0  # a scene that is back so soon was only disturbed
 _SHOWS = 4.0  # grey levels, standard deviation of the blocks: in the dark grain alone differs
 
@@ -96,14 +97,16 @@ class Stillness:
 
 
 def _is_other_scene(before: Grey, after: Grey) -> bool:
-    """Tell whether two pictures have nothing in common.
+    """Tell whether two pictures have hardly anything in common.
 
-    A change of all light leaves what is brighter than the rest brighter than the rest.
+    Their blocks are compared by how much brighter than the usual one each is, which a change of
+    all light leaves alike.
     """
-    a, b = (blocks - blocks.mean() for blocks in (block_means(before), block_means(after)))
-    if min(a.std(), b.std()) < _SHOWS:
+    blocks = [block_means(picture) for picture in (before, after)]
+    if min(float(means.std()) for means in blocks) < _SHOWS:
         return False
-    return bool((a * b).mean() < _OTHER_SCENE * a.std() * b.std())
+    one, other = ((means - means.mean()) / means.std() for means in blocks)
+    return bool((np.abs(one - other) > _OTHER).mean() > _OTHER_SCENE)
 
 
 def stretches_of(moved_s: Sequence[float]) -> list[Interval]:

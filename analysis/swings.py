@@ -26,6 +26,7 @@ _AGREES, _BEYOND = 0.60, 1.8  # shares of its way that the body also goes in the
 _FASTEST, _FASTEST_HANDS = 5.0, 12.0  # torsos a second
 _LONGEST_S = 8.0
 _AT_SHOULDERS = -0.45  # torsos above the shoulders, of hands that came up
+_RISES = 1.6  # torsos: a body that is first found in a crouch rises by less
 _APPEARS = 2  # samples at the begin and end of a stay, while a body walks in or out
 _WALKS = 0.5  # of a passage
 _STAYS = 0.9  # torsos across the picture: a lunge goes less far, a step and a bow further
@@ -80,11 +81,17 @@ def swings_of(motion: Motion, walking: Mask) -> Swings:
         motion: its curves.
         walking: while it walks through the picture, (T,).
     """
+    grows = [
+        swing
+        for swing in _swings(motion.trunk_height, motion, _RISES)
+        if abs(swing.way) > _RISES and _appears(swing, motion)
+    ]
     hips, trunk = (
         [
             swing
             for swing in _swings(curve, motion, least)
             if _is_real(swing, motion, walking, _FASTEST)
+            and not any(swing.overlaps(other) for other in grows)
             and _agrees(swing, up_px / motion.unit_px)
             and abs(_gone(swing, motion)) < _STAYS
         ]
