@@ -89,6 +89,21 @@ def efforts_of(
     return _plausible(whole, motion, signs, activity, within)
 
 
+def surest(
+    motion: Motion,
+    signs: EffortSignals,
+    efforts: Sequence[Interval],
+    *,
+    activity: str | None,
+    within: Interval,
+) -> Evidence:
+    """Return how sure the surest effort is; what begins or ends with `within` needs less."""
+    return max(
+        (_evidence(motion, signs, one, activity=activity, within=within) for one in efforts),
+        default=Evidence.NONE,
+    )
+
+
 def _plausible(
     efforts: Sequence[Interval],
     motion: Motion,
@@ -238,6 +253,7 @@ _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than an
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on with 4
 _STRIDE_S = 0.7  # on both sides of a run, so that whole strides are seen
+_UNSURE_S = 0.6  # of a run's edge: some looks until the legs' speed is known
 _FEET_GUESSED = 0.4  # visibility of the better ankle: 0.6 and more in runs, 0.2 of guessed ones
 _BESIDE_S = 1.0  # before and after a run: walking there counts against it
 _APPROACH_S = 0.6  # before and after a jump's top: who walks at both may only be two people
@@ -263,7 +279,7 @@ def _evidence(
     # Of a lift that fills its recording the capture may cut off what the hands go with.
     lifts = _lifts(motion, signs.swings, inside, within, reach=WITH_BODY if cuts > 1 else 0)
     flights = len(runs(signs.flying & inside))
-    runs_here = _runs(motion, signs, effort, inside, cuts=cuts)
+    runs_here = _runs(motion, signs, effort, inside, within=within)
     of_kind = {
         "weightlifting": lifts.evidence(cuts=cuts),
         "jumping": _jumps(motion, signs, effort, inside, springs=lifts.springs),
@@ -298,7 +314,7 @@ def _jumps(
 
 
 def _runs(
-    motion: Motion, signs: EffortSignals, effort: Interval, inside: Mask, *, cuts: int
+    motion: Motion, signs: EffortSignals, effort: Interval, inside: Mask, *, within: Interval
 ) -> Evidence:
     """Return how sure it is that somebody runs.
 
@@ -306,14 +322,19 @@ def _runs(
     around it than running.  Otherwise the model may have switched between people who walk.
     """
     running = np.flatnonzero(signs.running & inside)
+    if not len(running):
+        return Evidence.NONE
     runs_s = len(running) / GRID_FPS
+    first_s, last_s = (float(motion.times_s[end]) for end in running[[0, -1]])
+    # An effort also lasts where the body is not seen: only strides that are seen are cut off.
+    seen = Interval(start_s=first_s, end_s=last_s).padded(_UNSURE_S, _UNSURE_S, within=effort)
+    cuts = _cuts(seen, within)
     fast_s = float((signs.travel[inside] > _PLAIN_RUN).sum()) / GRID_FPS
     if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
         return Evidence.NONE
     looks_so = name_movement(motion, signs, effort, expected="running").activity == "running"
     if fast_s >= _FAST_GAIT_S:
         return Evidence.SURE if looks_so else Evidence.DOUBTFUL
-    first_s, last_s = (float(motion.times_s[end]) for end in running[[0, -1]])
     strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)
     gait = gait_of(motion.looked, strides)
     shows_strides = gait is None or gait.may_run

@@ -24,7 +24,7 @@ from analysis.athlete import (
     zone_crop,
 )
 from analysis.display import Orientation
-from analysis.efforts import Evidence, efforts_of
+from analysis.efforts import Evidence, efforts_of, surest
 from analysis.landmarks import Poses
 from analysis.motion import Motion, motion_of
 from analysis.movement import between_lifts
@@ -379,7 +379,21 @@ class _BodyFollower:
             self._in_scene(scene, poses.between(scene.start_s, scene.end_s), track, moving)
             for scene in self.scenes(track)
         ]
-        return TrackCandidate.joined(scenes, poses)
+        joined = TrackCandidate.joined(scenes, poses)
+        if len(scenes) == 1 or joined.evidence is not Evidence.SURE:
+            return joined
+        # What is cut off is believed more where a whole effort is seen: somebody trains.
+        return replace(joined, evidence=self._surest(joined))
+
+    def _surest(self, candidate: TrackCandidate) -> Evidence:
+        """Return how sure an effort is for which no cut in the capture makes up."""
+        return surest(
+            candidate.motion,
+            candidate.signs,
+            candidate.efforts,
+            activity=self.options.activity,
+            within=self.packets.span,
+        )
 
     def scenes(self, track: Track) -> list[Interval]:
         """Return the parts of the capture between its cuts, in order."""
