@@ -24,6 +24,7 @@ _AT_ONCE_S = 0.3  # between two pictures: further apart they may differ without 
 _OTHER_SCENE = 0.4  # share of the blocks: 0.56 and more at cuts, 0.25 where a camera pans fast
 _OTHER = 0.5  # of the picture's contrast, that a block is brighter or darker than before
 _BACK_S = 1.0  # a scene that is back so soon was only disturbed
+_BLACK = 20  # grey levels: of limited range black is 16
 _SHOWS = 4.0  # grey levels, standard deviation of the blocks: in the dark grain alone differs
 
 
@@ -100,10 +101,15 @@ def _is_other_scene(before: Grey, after: Grey) -> bool:
     """Tell whether two pictures have hardly anything in common.
 
     Their blocks are compared by how much brighter than the usual one each is, which a change of
-    all light leaves alike.
+    all light leaves alike.  Black bars beside both pictures are no part of them.
     """
-    blocks = [block_means(picture) for picture in (before, after)]
-    if min(float(means.std()) for means in blocks) < _SHOWS:
+    both = np.stack([block_means(picture) for picture in (before, after)])
+    shows = (both > _BLACK).any(axis=0)
+    if not shows.any():
+        return False
+    rows, columns = (np.flatnonzero(shows.any(axis=axis)) for axis in (1, 0))
+    blocks = both[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    if blocks.std(axis=(1, 2)).min() < _SHOWS:
         return False
     one, other = ((means - means.mean()) / means.std() for means in blocks)
     return bool((np.abs(one - other) > _OTHER).mean() > _OTHER_SCENE)
