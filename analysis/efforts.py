@@ -253,6 +253,7 @@ _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than an
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on with 4
 _STRIDE_S = 0.7  # on both sides of a run, so that whole strides are seen
+_SEEN = 0.5  # of a run: in a corner of the picture the model finds pieces of passers-by
 _UNSURE_S = 0.6  # of a run's edge: some looks until the legs' speed is known
 _FEET_GUESSED = 0.4  # visibility of the better ankle: 0.6 and more in runs, 0.2 of guessed ones
 _BESIDE_S = 1.0  # before and after a run: walking there counts against it
@@ -332,7 +333,8 @@ def _runs(
     fast_s = float((signs.travel[inside] > _PLAIN_RUN).sum()) / GRID_FPS
     if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
         return Evidence.NONE
-    looks_so = name_movement(motion, signs, effort, expected="running").activity == "running"
+    named = name_movement(motion, signs, effort, expected="running").activity
+    looks_so = named == "running" and motion.is_found[inside].mean() > _SEEN
     if fast_s >= _FAST_GAIT_S:
         return Evidence.SURE if looks_so else Evidence.DOUBTFUL
     strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)

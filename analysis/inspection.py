@@ -383,7 +383,7 @@ class _BodyFollower:
         if len(scenes) == 1 or joined.evidence is not Evidence.SURE:
             return joined
         # What is cut off is believed more where a whole effort is seen: somebody trains.
-        return replace(joined, evidence=self._surest(joined))
+        return replace(joined, evidence=max(Evidence.DOUBTFUL, self._surest(joined)))
 
     def _surest(self, candidate: TrackCandidate) -> Evidence:
         """Return how sure an effort is for which no cut in the capture makes up."""

@@ -103,13 +103,13 @@ def _is_other_scene(before: Grey, after: Grey) -> bool:
     Their blocks are compared by how much brighter than the usual one each is, which a change of
     all light leaves alike.  Black bars beside both pictures are no part of them.
     """
-    both = np.stack([block_means(picture) for picture in (before, after)])
-    shows = (both > _BLACK).any(axis=0)
-    if not shows.any():
+    both = [block_means(picture) for picture in (before, after)]
+    rows, columns = np.nonzero(np.maximum(*both) > _BLACK)
+    if not len(rows):
         return False
-    rows, columns = (np.flatnonzero(shows.any(axis=axis)) for axis in (1, 0))
-    blocks = both[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if blocks.std(axis=(1, 2)).min() < _SHOWS:
+    shown = slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
+    blocks = [means[shown] for means in both]
+    if min(float(means.std()) for means in blocks) < _SHOWS:
         return False
     one, other = ((means - means.mean()) / means.std() for means in blocks)
     return bool((np.abs(one - other) > _OTHER).mean() > _OTHER_SCENE)
