@@ -334,7 +334,8 @@ def _runs(
     if fast_s < _FAST_GAIT_S and runs_s < (_CUT_GAIT_S if cuts else _GAIT_S):
         return Evidence.NONE
     named = name_movement(motion, signs, effort, expected="running").activity
-    looks_so = named == "running" and motion.is_found[inside].mean() > _SEEN
+    seen_s = float((motion.is_found & inside).sum()) / GRID_FPS
+    looks_so = named == "running" and seen_s > _SEEN * effort.seconds
     if fast_s >= _FAST_GAIT_S:
         return Evidence.SURE if looks_so else Evidence.DOUBTFUL
     strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)
