@@ -49,8 +49,6 @@ class TrackCandidate:
             scenes: at least one, in order.
             looked: all of the poses.
         """
-        if len(scenes) == 1:
-            return scenes[0]
         evidence = max(scene.evidence for scene in scenes)
         motions = [scene.motion for scene in scenes]
         return cls(

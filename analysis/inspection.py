@@ -26,7 +26,7 @@ from analysis.athlete import (
 from analysis.display import Orientation
 from analysis.efforts import Evidence, efforts_of, surest
 from analysis.landmarks import Poses
-from analysis.motion import Motion, motion_of
+from analysis.motion import Motion, in_scene, motion_of
 from analysis.movement import between_lifts
 from analysis.packets import Packets
 from analysis.pose_model import PoseFinder
@@ -375,12 +375,14 @@ class _BodyFollower:
     def candidate(self, track: Track) -> TrackCandidate:
         poses = only_in_zone(track.poses(), self.options.zone)
         moving = stretches_of(moments_within(self.moves(track), track.poses()))
-        scenes = [
-            self._in_scene(scene, poses.between(scene.start_s, scene.end_s), track, moving)
-            for scene in self.scenes(track)
-        ]
-        joined = TrackCandidate.joined(scenes, poses)
-        if len(scenes) == 1 or joined.evidence is not Evidence.SURE:
+        scenes = self.scenes(track)
+        if len(scenes) == 1:
+            return self._in_scene(self.packets.span, poses, track, moving)
+        joined = TrackCandidate.joined(
+            [self._in_scene(scene, in_scene(poses, scene), track, moving) for scene in scenes],
+            poses,
+        )
+        if joined.evidence is not Evidence.SURE:
             return joined
         # What is cut off is believed more where a whole effort is seen: somebody trains.
         return replace(joined, evidence=max(Evidence.DOUBTFUL, self._surest(joined)))

@@ -29,7 +29,7 @@ from analysis.landmarks import (
     resampled,
     without_strays,
 )
-from analysis.primitives import wide
+from analysis.primitives import Interval, wide
 
 Visits = NDArray[np.int64]
 
@@ -181,6 +181,11 @@ def motion_of(poses: Poses) -> Motion:
         at_border=_at_border(even),
         looked=poses,
     )
+
+
+def in_scene(looked: Poses, scene: Interval) -> Poses:
+    """Return the looks at a scene, of which no sample of the grid reaches into the next one."""
+    return looked.between(scene.start_s, scene.end_s - 0.5 / GRID_FPS)
 
 
 def joined_motion(parts: Sequence[Motion], looked: Poses) -> Motion:
