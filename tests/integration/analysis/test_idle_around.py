@@ -47,12 +47,11 @@ def with_idle_time(name: str, folder: Path) -> Path:
         # A passer is nearer than the jumper.
         pytest.param("jump_roof_two_people.mp4", "jumping", 0.2, 7.4, marks=pytest.mark.soak),
         ("snatch_side_overlay.mp4", "weightlifting", 0.35, 2.2),
-        pytest.param("multi_three_people_lab.mp4", None, 0.0, 1.65, marks=pytest.mark.soak),
     ],
 )
 def test_the_labelled_effort_is_found_among_idle_time(
     name: str,
-    activity: str | None,
+    activity: str,
     start_s: float,
     end_s: float,
     tmp_path: Path,
