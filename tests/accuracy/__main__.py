@@ -47,7 +47,7 @@ def main() -> int:
     parser.add_argument(
         "--variants",
         action="store_true",
-        help="analyse the footage once more mirrored, brighter, smaller, faster and so on",
+        help="analyse the footage once more mirrored, brighter, faster, longer and so on",
     )
     chosen = parser.parse_args()
     if chosen.footage is None and (chosen.grain or chosen.variants):

@@ -22,8 +22,10 @@ class Variant:
     look: str  # FFmpeg's filters
     times: float = 1.0  # how long it lasts, of the original
     quality: int = 18  # x264's, a lower one is better
+    later_s: float = 0.0  # what comes before it
 
 
+_AROUND_S = 12
 VARIANTS = {
     "mirrored": Variant("hflip"),
     "bright": Variant("eq=brightness=0.05"),
@@ -36,6 +38,12 @@ VARIANTS = {
     "coarse": Variant("null", quality=34),
     "fast": Variant("setpts=PTS/1.15", times=1 / 1.15),
     "slow": Variant("setpts=PTS*1.15", times=1.15),
+    # a longer recording: people wait, as they stand in the first picture and in the last one
+    "waiting": Variant(
+        "tpad=start_mode=clone:stop_mode=clone:"
+        f"start_duration={_AROUND_S}:stop_duration={_AROUND_S},noise=alls=2:allf=t",
+        later_s=_AROUND_S,
+    ),
 }
 _TIMES = ("efforts", "outer", "active_start_s", "active_end_s")
 
@@ -64,8 +72,8 @@ def write_variants(folder: Path, kept_in: Path, *, names: Iterable[str] = VARIAN
             for row in rows:
                 if not (folder / row["file"]).is_file():  # the footage itself was told of it
                     continue
-                video, longer = _shown(folder / row["file"], name, out), VARIANTS[name].times
-                times = {key: _later(row[key] or "", longer) for key in _TIMES if key in columns}
+                video, variant = _shown(folder / row["file"], name, out), VARIANTS[name]
+                times = {key: _later(row[key] or "", variant) for key in _TIMES if key in columns}
                 labels.writerow({**row, **times, "file": video.name})
     return out
 
@@ -87,5 +95,8 @@ def _shown(video: Path, name: str, out: Path) -> Path:
     return shown
 
 
-def _later(cell: str, times: float) -> str:
-    return re.sub(r"\d+(?:\.\d+)?", lambda number: f"{float(number[0]) * times:.2f}", cell)
+def _later(cell: str, variant: Variant) -> str:
+    def moved(number: re.Match[str]) -> str:
+        return f"{float(number[0]) * variant.times + variant.later_s:.2f}"
+
+    return re.sub(r"\d+(?:\.\d+)?", moved, cell)

@@ -110,16 +110,22 @@ def test_variants_are_shown_otherwise_and_labelled_with_their_own_times(
 ) -> None:
     folder.joinpath("labels.tsv").write_text("\n".join(LABELS.splitlines()[:2]) + "\n")
 
-    variants = write_variants(folder, tmp_path, names=["mirrored", "slow"])
+    variants = write_variants(folder, tmp_path, names=["mirrored", "slow", "waiting"])
 
-    mirrored, slow = labels_in(variants)
+    mirrored, slow, waiting = labels_in(variants)
     assert (mirrored.efforts[0].start_s, mirrored.efforts[0].end_s) == (1.5, 3.4)
     assert slow.efforts[0].start_s == pytest.approx(1.15 * 1.5, abs=0.01)
     assert slow.outer[0].end_s == pytest.approx(1.15 * 3.6, abs=0.01)
     assert (slow.reps, slow.activity) == (1, "jumping")
-    whole, turned, longer = map(first_and_length, (folder / "jump.mp4", mirrored.path, slow.path))
+    assert (waiting.efforts[0].start_s, waiting.outer[0].end_s) == (13.5, 15.6)
+    whole, turned, longer, longest = (
+        first_and_length(path)
+        for path in (folder / "jump.mp4", mirrored.path, slow.path, waiting.path)
+    )
     assert np.abs(whole[0] - turned[0][:, ::-1]).mean() < 3 < np.abs(whole[0] - turned[0]).mean()
     assert longer[1] == pytest.approx(1.15 * whole[1], abs=0.1)
+    assert longest[1] == pytest.approx(24.0 + whole[1], abs=0.1)
+    assert np.abs(whole[0] - longest[0]).mean() < 3
     written_ns = slow.path.stat().st_mtime_ns
     write_variants(folder, tmp_path, names=["mirrored", "slow"])
     assert slow.path.stat().st_mtime_ns == written_ns  # not a second time
