@@ -26,6 +26,7 @@ _OTHER = 0.5  # of the picture's contrast, that a block is brighter or darker th
 _BACK_S = 1.0  # a scene that is back so soon was only disturbed
 _BLACK = 20  # grey levels: of limited range black is 16
 _SHOWS = 4.0  # grey levels, standard deviation of the blocks: in the dark grain alone differs
+_ALIKE = _OTHER_SCENE * _OTHER * _SHOWS  # grey levels, mean over all pixels: less is no cut
 
 
 class Stillness:
@@ -103,6 +104,8 @@ def _is_other_scene(before: Grey, after: Grey) -> bool:
     Their blocks are compared by how much brighter than the usual one each is, which a change of
     all light leaves alike.  Black bars beside both pictures are no part of them.
     """
+    if (np.maximum(before, after) - np.minimum(before, after)).mean() < _ALIKE:  # mostly enough
+        return False
     both = [block_means(picture) for picture in (before, after)]
     rows, columns = np.nonzero(np.maximum(*both) > _BLACK)
     if not len(rows):

@@ -1,6 +1,6 @@
 """Tracks bodies through the sections of a capture that may contain movement.
 
-One thread decodes, decides which frames matter and shrinks these, another lets the model look:
+One thread decodes and decides which frames matter, another shrinks these and lets the model look:
 neither waits for the other longer than it must, and at most a handful of frames is in memory.
 """
 
@@ -208,7 +208,7 @@ def _within(box: FloatArray, shape: tuple[int, ...]) -> tuple[slice, slice]:
     return slice(top, bottom), slice(left, right)
 
 
-_QUEUED = 8  # pictures between the threads, less than 1 MB each
+_QUEUED = 3  # frames between the threads: 3 MB each at 1080p, 12 MB at 4K
 _GRID_FPS = 12.0  # how often the picture is checked for movement
 _NEXT_S = 1.0  # a longer step is no next moment
 _KEPT, _KEPT_EVERY_S = 3, 0.12  # frames that were passed over at rest, for a second thought
@@ -309,9 +309,9 @@ def follow_body(
     with open_video(path, from_s=min(stretch.start_s for stretch in stretches)) as reading:
         upright = partial(reading.upright, longest_px=options.longest_px)
         part_of = _shower(upright, crop=crop, without=without)
-        with _PoseThread(finder, track) as thread:
+        with _PoseThread(finder, track, part_of) as thread:
             for time_s, frame in _samples(reading, packets, stretches, track.stillness, options):
-                thread.put(time_s, part_of(time_s, frame))
+                thread.put(time_s, frame)
                 tell(time_s)
     return reading
 
@@ -332,11 +332,13 @@ def _shower(
 
 
 class _PoseThread:
-    """The thread in which the model looks at pictures, in the order in which they come."""
+    """The thread in which the model looks at frames, in the order in which they come."""
 
-    def __init__(self, finder: PoseFinder, track: Track) -> None:
-        self._finder, self._track = finder, track
-        self._queue: Queue[tuple[float, Seen] | None] = Queue(_QUEUED)
+    def __init__(
+        self, finder: PoseFinder, track: Track, part_of: Callable[[float, VideoFrame], Seen]
+    ) -> None:
+        self._finder, self._track, self._part_of = finder, track, part_of
+        self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="look", daemon=True)
 
@@ -351,11 +353,11 @@ class _PoseThread:
         if self._failure is not None and kind is None:
             raise self._failure
 
-    def put(self, time_s: float, seen: Seen) -> None:
-        """Let the model look at a picture; waits while it is far behind."""
+    def put(self, time_s: float, frame: VideoFrame) -> None:
+        """Let the model look at a frame; waits while it is far behind."""
         if self._failure is not None:
             raise self._failure
-        self._queue.put((time_s, seen))
+        self._queue.put((time_s, frame))
 
     def _run(self) -> None:
         while (sample := self._queue.get()) is not None:
@@ -365,8 +367,8 @@ class _PoseThread:
                 except BaseException as error:  # noqa: BLE001  # raised again by the other thread
                     self._failure = error
 
-    def _look_at(self, time_s: float, seen: Seen) -> None:
-        part, offset_px, size_px = seen
+    def _look_at(self, time_s: float, frame: VideoFrame) -> None:
+        part, offset_px, size_px = self._part_of(time_s, frame)
         last_s = self._track.times_s[-1] if self._track.times_s else time_s
         if any(last_s < cut_s < time_s for cut_s in self._track.stillness.cuts_s):
             self._finder.forget()
