@@ -220,7 +220,7 @@ def test_fifty_stations_of_five_sites_are_on_the_chains_screen(
         publish(chain, sent)
         expect(page.locator(".station")).to_have_count(_STATIONS)
         expect(page.locator(".workers")).to_contain_text(
-            {"en": "analyses for rack-1", "de": "analysiert für rack-1"}[language]
+            {"en": "analysing for rack-1", "de": "analysiert für rack-1"}[language]
         )
         expect(page.locator(".station-away")).to_have_count(5)
         last = page.locator(".station").last

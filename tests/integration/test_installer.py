@@ -278,7 +278,7 @@ def one_more_migration(source: Path) -> None:
             "\n\n@MIGRATIONS()\ndef holograms(db: Database) -> None:\n"
             '    db.execute("ALTER TABLE entry ADD COLUMN hologram TEXT")\n'
         )
-    migrate = package / "migrate.py"
+    migrate = package / "database_file.py"
     known = '("first_schema", "groups_and_cards", "hub_confirmation")'
     assert migrate.read_text().count(known) == 1
     migrate.write_text(migrate.read_text().replace(known, f'{known[:-1]}, "holograms")'))
