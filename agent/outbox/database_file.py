@@ -10,6 +10,7 @@ import fcntl
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,8 @@ DATABASE_NAME = "outbox.db"
 _CHECK_AT_MOST_S = 30.0
 _PIECE_BYTES = 4096
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
+_SPARE_TABLE = "aside"  # there for a moment, while pages are set aside
+_MOST_MARK = 2**31 - 1  # what SQLite's `user_version` holds
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REFUSED = frozenset(
     {
@@ -134,7 +137,24 @@ def _examine(
     known = connection.execute(
         "SELECT count(*) FROM sqlite_schema WHERE name IN ('capture', 'entry', 'assignment')"
     ).fetchone()
-    return None if known == (3,) else "its tables are missing"
+    if known != (3,):
+        return "its tables are missing"
+    (marked,) = connection.execute("PRAGMA user_version").fetchone()
+    return "its schema was changed" if marked and marked != _schema_mark(connection) else None
+
+
+def _schema_mark(connection: sqlite3.Connection) -> int:
+    """Return a checksum of the definitions of all tables, indexes and triggers, never 0.
+
+    A changed byte in one of them shows in no check of SQLite, but every write may fail by it.
+    """
+    definitions = connection.execute(
+        "SELECT type, name, tbl_name, sql FROM sqlite_schema"
+        " WHERE substr(name, 1, 7) != 'sqlite_' AND name != ? ORDER BY type, name",
+        (_SPARE_TABLE,),
+    )
+    checksum = zlib.crc32(repr(definitions.fetchall()).encode())
+    return checksum & _MOST_MARK or 1
 
 
 def _mark(root: Path) -> Path:
@@ -229,6 +249,7 @@ def _apply_pending(connection: sqlite3.Connection, path: Path, applied: Sequence
         apply_to(connection)
         for name in ADDITIONS:
             connection.execute(_RECORD_ADDITION, (_ADDED, name, _ADDED))
+        connection.execute(f"PRAGMA user_version = {_schema_mark(connection)}")
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()

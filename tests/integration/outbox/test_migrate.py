@@ -105,6 +105,7 @@ def test_an_outbox_of_the_first_schema_is_migrated_with_its_content(tmp_path: Pa
     with closing(sqlite3.connect(path)) as connection, connection, Database(memory=True) as first:
         connection.executescript(
             "DROP TABLE athlete_group; DROP TABLE card; DROP TABLE hub_confirmation;"
+            "PRAGMA user_version = 0;"  # its definitions were not marked then
         )
         connection.execute("DELETE FROM _sqlite_migrations WHERE name != 'first_schema'")
         connection.execute(

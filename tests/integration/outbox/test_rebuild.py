@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -89,8 +90,31 @@ def meet_damage_while_running(root: Path) -> None:
     mark_corrupt(root, "database disk image is malformed")
 
 
+def redefine(root: Path, old: str, new: str) -> None:
+    """Change the text of what writes the history of clips, as a bit on a disk may."""
+    with closing(sqlite3.connect(root / DATABASE_NAME)) as connection, connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        changed = connection.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ?, ?) WHERE name = 'entry_moved'",
+            (old, new),
+        )
+        assert changed.rowcount == 1
+
+
+def break_a_trigger(root: Path) -> None:
+    redefine(root, "detail)", "tetail)")
+
+
+def alter_a_trigger(root: Path) -> None:
+    redefine(root, "'state'", "'stade'")
+
+
 @pytest.mark.parametrize(
-    "damage", [lose, empty, tear, break_header, break_pages, meet_damage_while_running]
+    "damage",
+    [
+        *(lose, empty, tear, break_header, break_pages, meet_damage_while_running),
+        *(break_a_trigger, alter_a_trigger),
+    ],
 )
 def test_every_clip_is_where_it_was_and_what_may_have_been_made_is_looked_up(
     root: Path, damage: Callable[[Path], None]
@@ -230,6 +254,14 @@ def test_a_healthy_outbox_is_left_as_it_is_and_its_ledger_stays_short(root: Path
         assert states(outbox) == AS_IT_WAS
 
     assert (root / LEDGER_NAME).read_bytes().startswith(before)
+
+
+def test_pages_that_were_being_set_aside_are_no_damage(root: Path) -> None:
+    with closing(sqlite3.connect(root / DATABASE_NAME)) as connection, connection:
+        connection.execute("CREATE TABLE aside (zeros BLOB)")
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert outbox.rebuilt() is None
 
 
 def test_commands_neither_make_an_empty_outbox_nor_write_into_a_lost_one(root: Path) -> None:
