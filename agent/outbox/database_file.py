@@ -9,11 +9,13 @@ import errno
 import fcntl
 import os
 import sqlite3
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from agent.disk.state_folder import (
     LEDGER_NAME,
@@ -33,6 +35,8 @@ _CHECK_AT_MOST_S = 30.0
 _PIECE_BYTES = 4096
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 _SPARE_TABLE = "aside"  # there for a moment, while pages are set aside
+_OPENING = threading.Lock()
+_KEPT_OPEN: dict[tuple[int, int], BinaryIO] = {}  # by device and inode
 _MOST_MARK = 2**31 - 1  # what SQLite's `user_version` holds
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _REFUSED = frozenset(
@@ -112,13 +116,29 @@ def _unreadable(path: Path, error: Exception) -> OutboxError:
 def _read_through(path: Path) -> None:
     """Read a database and its log piece by piece.
 
+    The files stay open: were this process to close one, it would lose the locks that SQLite holds
+    on it, and the next command would delete the log that a running daemon writes.  Source:
+    fcntl(2); "How To Corrupt An SQLite Database File", section 2.2.
+
     Raises:
         OSError: the disk refuses.
     """
     for part in (path, path.with_name(f"{path.name}-wal")):
-        with suppress(FileNotFoundError), open_plain(part) as file:
-            while os.read(file.fileno(), _PIECE_BYTES):
-                pass
+        with suppress(FileNotFoundError):
+            file, at_byte = _kept_open(part), 0
+            while piece := os.pread(file, _PIECE_BYTES, at_byte):
+                at_byte += len(piece)
+
+
+def _kept_open(path: Path) -> int:
+    """Return a descriptor of a plain file that is open for as long as this process lives."""
+    with _OPENING:
+        found = path.lstat()
+        if (found.st_dev, found.st_ino) in _KEPT_OPEN:
+            return _KEPT_OPEN[found.st_dev, found.st_ino].fileno()
+        file = open_plain(path)
+        found = os.fstat(file.fileno())
+        return _KEPT_OPEN.setdefault((found.st_dev, found.st_ino), file).fileno()
 
 
 def _examine(

@@ -4,6 +4,8 @@ import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -15,7 +17,7 @@ from agent.clock import BEGINNING
 from agent.disk.state_folder import LEDGER_NAME, StateFolder
 from agent.errors import OutboxError
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
-from agent.outbox.database_file import DATABASE_NAME, mark_corrupt
+from agent.outbox.database_file import DATABASE_NAME, check_integrity, mark_corrupt
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import EntryState
@@ -254,6 +256,21 @@ def test_a_healthy_outbox_is_left_as_it_is_and_its_ledger_stays_short(root: Path
         assert states(outbox) == AS_IT_WAS
 
     assert (root / LEDGER_NAME).read_bytes().startswith(before)
+
+
+def test_a_check_while_the_outbox_is_open_leaves_its_locks(root: Path) -> None:
+    """Without them a command that ends takes the log for nobody's, and deletes it."""
+    log = root / f"{DATABASE_NAME}-wal"
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        outbox.lanes.update("api", {"titles_altered": 2})
+        redefine(root, "'state'", "'stade'")
+        inode = log.stat().st_ino
+        assert check_integrity(root) == "its schema was changed"
+
+        command = "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('SELECT 1 FROM entry')"
+        subprocess.run([sys.executable, "-c", command, str(root / DATABASE_NAME)], check=True)
+
+        assert log.stat().st_ino == inode
 
 
 def test_pages_that_were_being_set_aside_are_no_damage(root: Path) -> None:
