@@ -42,6 +42,11 @@ _PLACE = 5  # samples that tell where a body is
 _AT_HOME_TORSOS = 0.5
 
 
+def stays_in(visit: Visits) -> int:
+    """Return how many stays in the picture there are."""
+    return int(visit.max(initial=-1)) + 1
+
+
 def visits_of(hips: FloatArray, torso: FloatArray) -> Visits:
     """Return the number of the stay for each sample, (T,); -1 where nobody is found.
 
@@ -53,7 +58,7 @@ def visits_of(hips: FloatArray, torso: FloatArray) -> Visits:
         torso: its length, (T,), px; NaN where nobody is found.
     """
     visits = _numbered(hips, torso)
-    for number in range(int(visits.max(initial=-1)) + 1):
+    for number in range(stays_in(visits)):
         if (visits == number).sum() < _LEAST:
             visits[visits == number] = -1
     for number in np.unique(visits[visits >= 0]):
@@ -203,7 +208,7 @@ def joined_motion(parts: Sequence[Motion], looked: Poses) -> Motion:
     visits, known = [], 0
     for part in parts:
         visits.append(np.where(part.visit >= 0, part.visit + known, -1))
-        known += int(part.visit.max(initial=-1)) + 1
+        known += stays_in(part.visit)
     return Motion(**arrays, visit=np.concatenate(visits), looked=looked)
 
 
@@ -223,7 +228,7 @@ def _ground(feet: FloatArray, hips: FloatArray, poses: Poses, visit: Visits) -> 
     """
     ground, torso = feet.copy(), poses.torso_px()
     seen = poses.visibility[:, list(ANKLES)].max(axis=1) >= _SURELY_SEEN
-    for number in range(int(visit.max(initial=-1)) + 1):
+    for number in range(stays_in(visit)):
         here = visit == number
         sure = np.flatnonzero(here & seen)
         guessed = np.flatnonzero(here & ~seen & wide(here & seen, _HIDDEN))
@@ -295,7 +300,7 @@ def _usual(torso: FloatArray, visit: NDArray[np.int64]) -> FloatArray:
     """Return the length of the upright torso around each moment, (T,), within its stay."""
     width = round(_UNIT_WINDOW_S * GRID_FPS)
     unit = np.full(len(torso), np.nan)
-    for number in range(int(visit.max(initial=-1)) + 1):
+    for number in range(stays_in(visit)):
         here = visit == number
         unit[here] = _rolling_percentile(torso[here], width, UPRIGHT_SHARE)
     usual: FloatArray = np.maximum(unit, 1.0)

@@ -24,7 +24,7 @@ from itertools import pairwise
 import numpy as np
 
 from analysis.landmarks import ANKLES, HIPS, FloatArray, Poses
-from analysis.motion import GRID_FPS, Motion
+from analysis.motion import GRID_FPS, Motion, stays_in
 from analysis.primitives import Interval, Mask, around, bridged, lasting, runs, unbroken
 from analysis.swings import Swing, Swings, swings_of
 
@@ -152,7 +152,7 @@ def joined_signs(parts: Sequence[EffortSignals], motions: Sequence[Motion]) -> E
         swings.trunk.extend(map(later, part.swings.trunk))
         swings.hands.extend(map(later, part.swings.hands))
         samples += len(motion.visit)
-        visits += int(motion.visit.max(initial=-1)) + 1
+        visits += stays_in(motion.visit)
     return EffortSignals(**arrays, swings=swings)
 
 
@@ -350,7 +350,7 @@ def _flying(motion: Motion) -> Mask:
         inside = (there >= 0) & (there < len(flying))
         flying[inside] &= motion.visit[there[inside]] == motion.visit[inside]
     for up in (motion.foot_up_px, motion.hip_up_px):
-        for visit in range(int(motion.visit.max(initial=-1)) + 1):  # each has its own ground
+        for visit in range(stays_in(motion.visit)):  # each has its own ground
             here = motion.visit == visit
             ground = np.maximum(_before(up[here], reach), _after(up[here], reach))
             with np.errstate(invalid="ignore"):

@@ -16,7 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from analysis.landmarks import FloatArray
-from analysis.motion import GRID_FPS, Motion
+from analysis.motion import GRID_FPS, Motion, stays_in
 from analysis.primitives import Mask
 
 _LEAST_HIPS, _LEAST_TRUNK, _LEAST_HANDS = 0.25, 0.35, 0.6  # torsos
@@ -142,7 +142,7 @@ def _gone(swing: Swing, motion: Motion) -> float:
 
 def _swings(curve: FloatArray, motion: Motion, least: float) -> list[Swing]:
     found = []
-    for visit in range(int(motion.visit.max(initial=-1)) + 1):
+    for visit in range(stays_in(motion.visit)):
         here = np.flatnonzero(motion.visit == visit)
         turns = _turning_points(curve[here[0] : here[-1] + 1], least)
         for first, last in pairwise(turns):
