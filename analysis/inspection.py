@@ -373,8 +373,9 @@ class _BodyFollower:
         ]
 
     def candidate(self, track: Track) -> TrackCandidate:
-        poses = only_in_zone(track.poses(), self.options.zone)
-        moving = stretches_of(moments_within(self.moves(track), track.poses()))
+        looked = track.poses()
+        poses = only_in_zone(looked, self.options.zone)
+        moving = stretches_of(moments_within(self.moves(track), looked))
         scenes = self.scenes(track)
         if len(scenes) == 1:
             return self._in_scene(self.packets.span, poses, track, moving)

@@ -434,8 +434,7 @@ def _windowed(values: FloatArray, seconds: float) -> FloatArray:
     """Return means over a window around each moment."""
     if not len(values):
         return values
-    width = max(1, round(seconds * GRID_FPS))
-    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    padded, width = _padded(values, seconds)
     mean: FloatArray = np.convolve(padded, np.ones(width) / width, mode="valid")
     return mean
 
@@ -444,7 +443,12 @@ def _rolling_median(values: FloatArray, seconds: float) -> FloatArray:
     """Return medians over a window around each moment."""
     if not len(values):
         return values
-    width = max(1, round(seconds * GRID_FPS))
-    padded = np.pad(values, (width // 2, width - 1 - width // 2), mode="edge")
+    padded, width = _padded(values, seconds)
     usual: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, width), axis=1)
     return usual
+
+
+def _padded(values: FloatArray, seconds: float) -> tuple[FloatArray, int]:
+    """Return values with their ends repeated, so that each has a whole window, and its samples."""
+    width = max(1, round(seconds * GRID_FPS))
+    return np.pad(values, (width // 2, width - 1 - width // 2), mode="edge"), width
