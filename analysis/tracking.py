@@ -338,7 +338,8 @@ class _PoseThread:
         self, finder: PoseFinder, track: Track, part_of: Callable[[float, VideoFrame], Seen]
     ) -> None:
         self._finder, self._track, self._part_of = finder, track, part_of
-        self._queue: Queue[tuple[float, VideoFrame] | None] = Queue(_QUEUED)
+        self._last_s = np.inf  # when the frame before was shown
+        self._queue: Queue[tuple[float, VideoFrame, bool] | None] = Queue(_QUEUED)
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="look", daemon=True)
 
@@ -354,10 +355,17 @@ class _PoseThread:
             raise self._failure
 
     def put(self, time_s: float, frame: VideoFrame) -> None:
-        """Let the model look at a frame; waits while it is far behind."""
+        """Let the model look at a frame; waits while it is far behind.
+
+        Whether a cut came before it is asked here, and not by the other thread: that is behind by
+        some frames or by none, and a cut may turn out to be a damaged picture meanwhile.
+        """
         if self._failure is not None:
             raise self._failure
-        self._queue.put((time_s, frame))
+        cuts_s = self._track.stillness.cuts_s
+        is_new = any(self._last_s < cut_s < time_s for cut_s in cuts_s)
+        self._last_s = time_s
+        self._queue.put((time_s, frame, is_new))
 
     def _run(self) -> None:
         while (sample := self._queue.get()) is not None:
@@ -367,10 +375,9 @@ class _PoseThread:
                 except BaseException as error:  # noqa: BLE001  # raised again by the other thread
                     self._failure = error
 
-    def _look_at(self, time_s: float, frame: VideoFrame) -> None:
+    def _look_at(self, time_s: float, frame: VideoFrame, is_new: bool) -> None:
         part, offset_px, size_px = self._part_of(time_s, frame)
-        last_s = self._track.times_s[-1] if self._track.times_s else time_s
-        if any(last_s < cut_s < time_s for cut_s in self._track.stillness.cuts_s):
+        if is_new:  # another scene: who was followed is not in it
             self._finder.forget()
         found = self._finder.find(part, time_s=time_s)
         self._track.add(
