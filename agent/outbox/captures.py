@@ -136,18 +136,24 @@ class Captures:
         latest = sorted(rows, key=lambda row: integer(row, "id"), reverse=True)[:most]
         return [None if row["fault"] is None else str(row["fault"]) for row in latest]
 
-    def recorded_since(self, since_s: float) -> list[tuple[float, float]]:
-        """Return begin and end (Unix time) of what was recorded, as far as it can be read."""
+    def recorded_since(self, since_s: float, *, apart_s: float) -> list[tuple[float, float]]:
+        """Return begin and end (Unix time) of what was recorded, as far as it can be read.
+
+        Args:
+            since_s: Unix time of admission.
+            apart_s: recordings that begin in the same interval of so many seconds are one.
+        """
         found: list[tuple[float, float]] = []
-        before = 2**62
-        while rows := self._db.rows(_RECORDED, {"before": before, "most": _AT_ONCE}):
-            for row in rows:
-                if float(str(row["admitted_at"])) < since_s:
-                    return found
-                if not row["is_broken"]:
-                    end = float(str(row["ended_at"]))
-                    found.append((end - float(str(row["length"] or 0.0)), end))
-            before = integer(rows[-1], "id")
+        scope = {"since": since_s, "apart": apart_s, "most": _AT_ONCE}
+        before, is_over = 2**62, False
+        while not is_over and (rows := self._db.rows(_RECORDED, {**scope, "before": before})):
+            found += [
+                (float(str(row["began_at"])), float(str(row["ended_at"])))
+                for row in rows
+                if row["began_at"] is not None
+            ]
+            before = min(integer(row, "first_id") for row in rows)
+            is_over = any(row["has_older"] for row in rows)
         return found
 
     def count_ended(self, reason: str, *, since_s: float) -> int:
@@ -275,9 +281,17 @@ SELECT id, CASE WHEN state = 'quarantined' AND reason IN ({_BROKEN}) THEN 'unrea
 """  # noqa: S608  # our own words; index: capture_by_state
 
 _RECORDED = f"""
-SELECT id, admitted_at, coalesce(recorded_end_at, admitted_at) AS ended_at, duration_s AS length,
-       state = 'quarantined' AND coalesce(reason, '') IN ({_BROKEN}) AS is_broken
-  FROM capture WHERE id < :before ORDER BY id DESC LIMIT :most
+WITH latest AS (
+    SELECT id, admitted_at >= :since AS is_recent,
+           state = 'quarantined' AND coalesce(reason, '') IN ({_BROKEN}) AS is_broken,
+           coalesce(recorded_end_at, admitted_at) - coalesce(duration_s, 0.0) AS began_at,
+           coalesce(recorded_end_at, admitted_at) AS ended_at
+      FROM capture WHERE id < :before ORDER BY id DESC LIMIT :most
+)
+SELECT min(id) AS first_id, min(is_recent) = 0 AS has_older,
+       min(began_at) FILTER (WHERE is_recent AND NOT is_broken) AS began_at,
+       max(ended_at) FILTER (WHERE is_recent AND NOT is_broken) AS ended_at
+  FROM latest GROUP BY CAST(began_at / :apart AS INTEGER)
 """  # noqa: S608  # our own words; index: the primary key
 
 

@@ -33,6 +33,7 @@ _LONGEST_GAP_S = 1800.0  # hours with a longer pause between two recordings are 
 _GROWS_S = 12.0  # recorders flush every few seconds
 _UNUSABLE_IN_A_ROW = 3
 _LEARN_EVERY_S = 3600.0
+_APART_S = 30.0  # shorter pauses between recordings change no limit of a minute and more
 
 Slot = tuple[int, int]  # day of the week (0 is Monday) and hour of the day
 
@@ -265,7 +266,8 @@ class CameraWatch:
             learnt: Mapping[Slot, float] = {}
             if self._table is None and self._silent_s:
                 since_s = now_s - (7 * _WEEKS + 1) * _DAY_S
-                learnt = learn_hours(self._outbox.captures.recorded_since(since_s), now_s=now_s)
+                recorded = self._outbox.captures.recorded_since(since_s, apart_s=_APART_S)
+                learnt = learn_hours(recorded, now_s=now_s)
             self._hours = Hours(silent_s=self._silent_s, table=self._table, learnt=learnt)
         return self._hours
 

@@ -41,6 +41,7 @@ SMALL = {
     "pairing": "a row a link, for minutes",
     "usual": "one row",
     "counted": "a row a state",
+    "latest": "at most some thousand captures, cut off",
 }
 # SQLite counts a whole table by the pages of its smallest index, without a step for each row.
 COUNTED_WHOLE = r"\(SELECT count\(\*\) FROM (\w+)\)"
