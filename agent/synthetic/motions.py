@@ -8,6 +8,7 @@ second pull, turnover, catch, recovery.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -188,6 +189,7 @@ def lifted(vectors: FloatArray, *, forward: float, up: float) -> FloatArray:
 _REPS = 3
 _DOWN_S, _UP_S, _PAUSE_S = 0.9, 0.9, 0.5
 _SLOWER = 2.6  # the last repetition
+_JACKS, _QUARTER_S = 10, 0.24  # how many, and how long from one posture of them to the next
 _HOPS, _HOPS_HZ, _HOP = 12, 2.2, 0.06  # how many, how often a second, body heights
 
 
@@ -227,6 +229,77 @@ def lunges() -> DrawnMovement:
     apart = replace(ready, left_ankle=(0.22, ANKLE_UP), right_ankle=(-0.24, ANKLE_UP + 0.07))
     split = replace(apart, hip_up=STANDING_HIP_UP - 0.06)
     return _set(split, replace(apart, hip_up=0.33))
+
+
+def one_armed_curls() -> DrawnMovement:
+    """Three curls of the left arm; the other one rests."""
+    return _set(STANDING, replace(STANDING, left_wrist=(0.14, -0.05)))
+
+
+def rows() -> DrawnMovement:
+    """Three times the hands to the belly and down again, bent over."""
+    bent = replace(
+        STANDING, hip_forward=-0.14, hip_up=0.46, lean_deg=58, **_both_hands(0.02, -0.33)
+    )
+    return _set(bent, replace(bent, **_both_hands(-0.08, -0.12)))
+
+
+def push_ups() -> DrawnMovement:
+    """Three push-ups: down to the floor first, and up from it in the end."""
+    level = replace(STANDING, hip_up=0.27, lean_deg=78, **_both_hands(0.0, -0.33))
+    above = replace(level, left_ankle=(-0.44, 0.05), right_ankle=(-0.44, 0.05))
+    down = replace(above, hip_up=0.13, lean_deg=88, **_both_hands(0.02, -0.12))
+    return _set(above, replace(down, left_ankle=(-0.47, 0.05), right_ankle=(-0.47, 0.05)))
+
+
+def pull_ups() -> DrawnMovement:
+    """Three pull-ups at a bar that the hands reach for first."""
+    hangs = replace(STANDING, hip_up=0.58, hands_apart=0.06, elbows_out_deg=60)
+    below = replace(hangs, left_ankle=(-0.12, 0.12), right_ankle=(-0.12, 0.12))
+    above = replace(hangs, hip_up=0.84, left_ankle=(-0.12, 0.38), right_ankle=(-0.12, 0.38))
+    return _set(replace(below, **_both_hands(0.0, 0.34)), replace(above, **_both_hands(0.06, 0.08)))
+
+
+def walking_lunges() -> DrawnMovement:
+    """Three lunges forward, one after the other, and three back to where they began."""
+    keys, at_s, place = [KeyPose(0.0, STANDING)], 0.0, 0.0
+    for way, turn_deg in ((1, 0.0), (-1, 180.0)):
+        for number in range(_REPS):
+            ahead, behind = ("left", "right") if number % 2 == 0 else ("right", "left")
+            middle = replace(STANDING, place=(place + way * 0.22, 0.0), turn_deg=turn_deg)
+            feet = {
+                f"{ahead}_ankle": (0.22, ANKLE_UP),
+                f"{behind}_ankle": (-0.24, ANKLE_UP + 0.07),
+            }
+            low = replace(middle, hip_up=0.33, **feet)  # type: ignore[arg-type]  # by name
+            place += way * 0.44
+            stands = replace(middle, place=(place, 0.0))
+            keys += [KeyPose(at_s + _DOWN_S, low), KeyPose(at_s + _DOWN_S + _UP_S, stands)]
+            at_s += _DOWN_S + _UP_S
+        at_s += 1.0
+        keys.append(KeyPose(at_s, replace(stands, turn_deg=180.0 if way > 0 else 0.0)))
+    return through(*keys, reps=2 * _REPS)
+
+
+def jumping_jacks() -> DrawnMovement:
+    """Ten jumping jacks: arms and legs out and in; none of them is a jump."""
+    apart = replace(STANDING, feet_apart=0.18, elbows_out_deg=80, **_both_hands(0.0, 0.31))
+    between = replace(STANDING, feet_apart=0.09, hip_up=STANDING_HIP_UP + 0.03, hands_apart=0.33)
+    between = replace(
+        between,
+        left_ankle=(0.0, ANKLE_UP + 0.03),
+        right_ankle=(0.0, ANKLE_UP + 0.03),
+        **_both_hands(0.0, 0.0),
+    )
+    postures = [between, replace(apart, hands_apart=0.05), between, STANDING] * _JACKS
+    at_s = 0.3 + _QUARTER_S * (1 + np.arange(len(postures)))
+    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
+    return through(KeyPose(0.0, STANDING), KeyPose(0.3, STANDING), *keys, reps=0)
+
+
+def _both_hands(forward: float, up: float) -> dict[str, Any]:
+    """Return where both wrists are, from their shoulders, as the fields of a posture."""
+    return {"left_wrist": (forward, up), "right_wrist": (forward, up)}
 
 
 def skipping() -> DrawnMovement:

@@ -232,6 +232,12 @@ REPERTOIRE: dict[str, Act] = {
     "presses": Act(lambda _: motions.presses(), "weightlifting"),
     "hinges": Act(lambda _: motions.hinges(), "weightlifting"),
     "lunges": Act(lambda _: motions.lunges(), "weightlifting"),
+    "one_armed_curls": Act(lambda _: motions.one_armed_curls(), "weightlifting"),
+    "rows": Act(lambda _: motions.rows(), "weightlifting"),
+    "push_ups": Act(lambda _: motions.push_ups(), "weightlifting"),
+    "pull_ups": Act(lambda _: motions.pull_ups(), "weightlifting"),
+    "walking_lunges": Act(lambda _: motions.walking_lunges(), "weightlifting"),
+    "jumping_jacks": Act(lambda _: motions.jumping_jacks(), "jumping"),
     "skipping": Act(lambda _: motions.skipping(), "jumping"),
     "countermovement_jump": Act(
         lambda _: motions.countermovement_jump(), "jumping", "Countermovement Jump"

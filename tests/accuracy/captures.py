@@ -288,6 +288,12 @@ _EXERCISES: Sequence[tuple[str, View, str, Sequence[PictureLayer]]] = (
     *(("lunges", "side", LIFT, ()), ("lunges", "oblique", LIFT, ())),
     ("squats", "oblique", LIFT, _WHITE_ROOM),
     *(("skipping", "side", JUMP, ()), ("skipping", "front", JUMP, ())),
+    *(("one_armed_curls", "side", LIFT, ()), ("one_armed_curls", "oblique", LIFT, ())),
+    *(("push_ups", "side", LIFT, ()), ("push_ups", "oblique", LIFT, ())),
+    *(("pull_ups", "side", LIFT, ()), ("pull_ups", "front", LIFT, ())),
+    *(("walking_lunges", "side", LIFT, ()), ("walking_lunges", "oblique", LIFT, ())),
+    *(("jumping_jacks", "side", JUMP, ()), ("jumping_jacks", "front", JUMP, ())),
+    ("rows", "side", LIFT, ()),
 )
 GYM: Mapping[str, Capture] = {
     f"{what}_{view}": _short(
