@@ -248,7 +248,9 @@ _DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
 _PLAIN_DEEP = 0.6  # the same where no lift is expected
 _SPRING = 1.2  # torsos a second upwards: nobody just rises so
 _SPRING_DIP = 0.2  # torsos of the dip before it
+_CROUCH_S = 2.5  # in it: who ties a shoe stays down for longer
 _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
+_MANY = 5  # cycles of one hand: who talks moves it, too
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on with 4
@@ -362,6 +364,7 @@ class _Lifts:
     depth: float  # torsos: the deepest cycle of both hips and shoulders
     cycles: int  # of hips or shoulders, down and up again
     hand_cycles: int
+    one_handed: int  # cycles of one hand
     reaches: (
         bool  # whether arms only seem to lift: straight ones overhead, or those of a small body
     )
@@ -379,25 +382,33 @@ class _Lifts:
         """Return how sure a lift is, of which the capture cuts so many ends off."""
         is_part = cuts > 0 and (self.overhead or self.half >= _DEEP)
         is_lift = self.with_hands and (self.cycles > 0 or is_part)
-        if self.depth >= _DEEP or is_lift or max(self.cycles, self.hand_cycles) >= _SEVERAL:
+        is_set = max(self.cycles, self.hand_cycles) >= _SEVERAL or self.one_handed >= _MANY
+        if self.depth >= _DEEP or is_lift or is_set:
             return Evidence.SURE
         if self.half >= _DEEP and cuts:  # a recording full of it was made for it
             return Evidence(cuts)
         is_press = self.hand_cycles > 0 and self.overhead
         return Evidence(
-            self.cycles > 0 or is_press or self.reaches or (self.with_hands and cuts > 0)
+            self.cycles > 0
+            or is_press
+            or self.reaches
+            or self.one_handed > 0
+            or (self.with_hands and cuts > 0)
         )
 
 
 def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, reach: int) -> _Lifts:
-    hips, trunk, hands = (
+    hips, trunk, hands, one_handed = (
         [swing for swing in part if inside[swing.first : swing.last + 1].any()]
-        for part in (swings.hips, swings.trunk, swings.hands)
+        for part in (swings.hips, swings.trunk, swings.hands, swings.one_handed)
     )
     ups = [swing for swing in hands if swing.way > 0]
     units_px = motion.unit_px[inside & motion.is_found]
     is_near = len(units_px) > 0 and np.median(units_px) >= _HANDS_SHOW_PX
-    lifted = [swing for swing in hands if is_near and not _reaches(motion, swing)]
+    lifted, one_handed = (
+        [swing for swing in part if is_near and not _reaches(motion, swing)]
+        for part in (hands, one_handed)
+    )
     return _Lifts(
         depth=max(
             (min(_dip(motion, there), _dip(motion, back)) for there, back in turns(trunk)),
@@ -405,6 +416,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
         hand_cycles=_cycles(lifted),
+        one_handed=_cycles(one_handed),
         reaches=_cycles(hands) > _cycles(lifted),
         with_hands=any(
             fills(up, within) or any(up.overlaps(body, reach=reach) for body in (*hips, *trunk))
@@ -412,8 +424,10 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         ),
         overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
         springs=any(
-            back.way > _SPRING * back.seconds and _dip(motion, back) > _SPRING_DIP
-            for _, back in turns(trunk)
+            back.way > _SPRING * back.seconds
+            and _dip(motion, back) > _SPRING_DIP
+            and (back.first - there.last) / GRID_FPS < _CROUCH_S
+            for there, back in turns(trunk)
         ),
         half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
     )

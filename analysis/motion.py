@@ -131,6 +131,7 @@ class Motion:
     foot_up_px: FloatArray  # of the lower ankle in the picture, upwards
     feet_seen: FloatArray  # visibility of the ankle that is better seen, 0 to 1
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
+    wrist_heights: FloatArray  # of each, (T, 2)
     arms_straight: (
         FloatArray  # from shoulder to wrist, as a share of the way over the elbow, 0 to 1
     )
@@ -181,6 +182,7 @@ def motion_of(poses: Poses) -> Motion:
         foot_up_px=-lower,
         feet_seen=even.visibility[:, list(ANKLES)].max(axis=1),
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
+        wrist_heights=np.column_stack([_median3(wrist) for wrist in wrists.T]),
         arms_straight=_straightness(even),
         upright=upright,
         at_border=_at_border(even),

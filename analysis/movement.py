@@ -30,7 +30,7 @@ _RUN_S = 2.0  # legs can be as fast for a moment in a lift
 _LONG_RUN_S = 4.0
 _LEAST = 0.35  # a likeness below that is none
 _LEAST_LOOKS = 8
-_TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of the knees: lifts 0.3 and more, running -0.4
+_TOGETHER, _IN_TURN = 0.2, -0.3  # correlation of knees: lifts 0.3 and more, running -0.4
 _PLAINLY_IN_TURN, _FAR_APART = -0.5, 0.4  # the same, and torsos: a leg swung once has -0.4, 0.3
 _NOT_TOGETHER = 0.35  # the same, of legs in a long run that is expected
 _HARDLY = 0.2
@@ -43,6 +43,7 @@ _TRAVELS = 3.6  # torsos a second: nobody walks that fast
 
 _HANDS_RANGE = 0.75  # torsos: the hands move that far in what is lifted overhead or raised
 _HANDS_WAY = 0.35  # torsos: the shortest way of the hands that may be a repetition
+_ONE_HAND_WAY = 0.6  # the same of one hand: one that is hidden trembles
 _BODY_WAY = 0.2  # the same of the body
 _HIPS_RANGE = 0.25  # torsos that the hips go down in a lift
 _AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
@@ -123,7 +124,7 @@ def name_movement(
         )
         * hands_free,
         "jumping": _jumping(motion, signs, inside, active) * hands_free,
-        "weightlifting": _lifting(motion, inside),
+        "weightlifting": _lifting(motion, signs, inside),
     }
     if likeness["jumping"] >= _LEAST:
         likeness["weightlifting"] *= 0.5  # a jump dips and swings its arms too
@@ -247,11 +248,13 @@ def _held_overhead(motion: Motion, inside: Mask) -> float:
     return min(1.0, longest / GRID_FPS / _HELD_S)
 
 
-def _lifting(motion: Motion, inside: Mask) -> float:
+def _lifting(motion: Motion, signs: EffortSignals, inside: Mask) -> float:
     hips, hands = motion.hip_height[inside], motion.wrist_height[inside]
     dip = (np.percentile(hips, 90) - np.percentile(hips, 5)) / _SURE_DIP
     raised = (np.percentile(hands, 95) - np.percentile(hands, 5)) / _SURE_RAISE
-    return float(min(1.0, max(dip, raised)))
+    swings = (one for one in signs.swings.one_handed if inside[one.first : one.last + 1].any())
+    one_handed = max((abs(swing.way) for swing in swings), default=0.0) / _SURE_RAISE
+    return float(min(1.0, max(dip, raised, one_handed)))
 
 
 def count_reps(motion: Motion, activity: str | None, active: Interval) -> int | None:
@@ -338,12 +341,23 @@ def _bend(legs: FloatArray, feet: FloatArray) -> float:
     return float(legs.max() - legs[on_ground].min())
 
 
-def _count_lifts(motion: Motion, inside: NDArray[np.bool_]) -> int:
+def _count_lifts(motion: Motion, inside: Mask) -> int:
     hands = motion.wrist_height[inside]
     body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
     if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
         return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
-    return arrivals(body, least=_BODY_WAY) or arrivals(hands, least=_HANDS_WAY)
+    return arrivals(body, least=_BODY_WAY) or max(
+        arrivals(hands, least=_HANDS_WAY),
+        _count_each_hand(motion.wrist_heights[inside]),
+    )
+
+
+def _count_each_hand(wrists: FloatArray) -> int:
+    """Return the repetitions of hands, (T, 2), of which one rests, or that take turns."""
+    counts = [arrivals(wrist, least=_ONE_HAND_WAY) for wrist in wrists.T]
+    left, right = (wrists - wrists.mean(axis=0)).T
+    are_together = float((left * right).mean()) > _TOGETHER * float(left.std() * right.std())
+    return max(counts) if are_together else sum(counts)
 
 
 def _is_raised(hands: FloatArray) -> bool:

@@ -6,7 +6,8 @@ plausible cycle, and each of its parts is a sign:
 - *low*: hips or shoulders go down or up;
 - *raised*: the hands come up to the shoulders or above, or down from there;
 - *flying*: hips and feet go up together;
-- *hopping*: hips and both feet go up and down together, in a rhythm, as over a rope;
+- *hopping*: hips and both feet go up and down together, in a rhythm, as over a rope, or straight
+  arms do, to overhead and back, and the hips a little, as in jumping jacks;
 - *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
   walks;
 - *busy* (only where nothing is known of the station's activity): the posture keeps changing for
@@ -26,7 +27,7 @@ import numpy as np
 from analysis.landmarks import ANKLES, HIPS, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion, stays_in
 from analysis.primitives import Interval, Mask, around, bridged, lasting, runs, unbroken
-from analysis.swings import Swing, Swings, swings_of
+from analysis.swings import Swing, Swings, series_of, swings_of
 
 _FLYING = 0.18  # torsos that hips and feet rise
 _FLYING_PX = 7.0  # of the sampled picture: landmarks of a small body tremble by less
@@ -37,6 +38,10 @@ _HOP = 0.55  # correlation of hips and feet: 0.2 in a run
 _HOP_ACROSS = 0.7  # of the way upwards
 _HOP_RHYTHM = 0.6
 _HOPPING_S = 2.7
+_JACKS = 6  # times that the arms go up or down, one after the other
+_JACK_S, _JACK_HIPS = 0.9, 0.06  # how long each takes at most; torsos that hips go up and down
+_JACK_LEGS = 0.5  # torsos a second that legs go out and in
+_HANGING, _OVERHEAD = -0.5, 0.1  # torsos above the shoulders
 _TREND_S = 1.2  # a hop takes 0.5 s, a stride 0.6 to 0.8, a lunge three times as long
 _SETTLED = 4  # samples before and after
 _HELD_S = 6.0  # between two parts of a cycle: a set-up, a bar held overhead
@@ -100,7 +105,7 @@ def signs_of(
     """
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
-        swings = Swings(hips=[], trunk=[], hands=[])
+        swings = Swings(hips=[], trunk=[], hands=[], one_handed=[])
         signs = ("low", "raised", "flying", "hopping", "running", "busy", "walking", "steps")
         return EffortSignals(
             **dict.fromkeys(signs, none), travel=none.astype(np.float64), swings=swings
@@ -116,13 +121,15 @@ def signs_of(
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
     fast = travel > _RUN_GOING
     runs_here = _running(motion, within, steps, fast, is_expected=activity == "running")
-    running = lasting(runs_here & found, 4)
+    jacks = _jacks(motion, swings) & found
+    running = lasting(runs_here & found & ~jacks, 4)  # in which legs go apart fast, too
     hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
         flying=lasting(_flying(motion) & found, 2),
-        hopping=hopping & ~around(hopping, hopping & running),  # the first steps of a run hop
+        # the first steps of a run hop
+        hopping=(hopping & ~around(hopping, hopping & running)) | jacks,
         running=running,
         busy=busy & found,
         walking=walking,
@@ -144,13 +151,14 @@ def joined_signs(parts: Sequence[EffortSignals], motions: Sequence[Motion]) -> E
         for field in fields(EffortSignals)
         if field.name != "swings"
     }
-    swings = Swings(hips=[], trunk=[], hands=[])
+    swings = Swings(hips=[], trunk=[], hands=[], one_handed=[])
     samples = visits = 0
     for part, motion in zip(parts, motions, strict=True):
         later = partial(Swing.later, samples=samples, visits=visits)
         swings.hips.extend(map(later, part.swings.hips))
         swings.trunk.extend(map(later, part.swings.trunk))
         swings.hands.extend(map(later, part.swings.hands))
+        swings.one_handed.extend(map(later, part.swings.one_handed))
         samples += len(motion.visit)
         visits += stays_in(motion.visit)
     return EffortSignals(**arrays, swings=swings)
@@ -178,7 +186,8 @@ def _of_an_effort(swings: Swings, within: Interval | None) -> list[Swing]:
 
     They go with the body, or up and down alone, or fill a recording that was made of nothing else.
     """
-    body, hands = swings.body, swings.hands
+    body = swings.body
+    hands = sorted([*swings.hands, *swings.one_handed], key=lambda swing: swing.first)
     alone = {id(swing) for turn in turns(hands) for swing in turn}
     return [
         swing
@@ -216,7 +225,7 @@ def are_cycles_whole(signs: EffortSignals, edge: Mask) -> bool:
     at_start, swings = bool(edge[0]), signs.swings
     shown = [
         (part, number)
-        for part in (swings.hips, swings.trunk, swings.hands)
+        for part in (swings.hips, swings.trunk, swings.hands, swings.one_handed)
         for number, swing in enumerate(part)
         if edge[swing.first : swing.last + 1].any()
     ]
@@ -376,6 +385,30 @@ def _hopping(looked: Poses, times_s: FloatArray) -> Mask:
         if near.sum() >= _HOP_LOOKS and _hops(at_s[near], ways[near]):
             hops |= (times_s >= start_s) & (times_s < start_s + _HOPS_S)
     return lasting(hops, round(_HOPPING_S * GRID_FPS))
+
+
+def _jacks(motion: Motion, swings: Swings) -> Mask:
+    """Return whether the arms go up and down as in jumping jacks, (T,).
+
+    Somebody who only swings the arms keeps hips and legs still, and a kettlebell takes hips down.
+    """
+    jacks, up = np.zeros(len(motion.visit), dtype=np.bool_), motion.hip_up_px / motion.unit_px
+    arms = [swing for swing in swings.hands if _is_jack(motion, swing)]
+    for series in series_of(arms):
+        first, last = series[0].first, series[-1].last
+        low, high = np.percentile(up[first : last + 1], [5, 95])
+        legs = float(np.nanmean(motion.leg_speed[first : last + 1]))
+        dips = any(swing.overlaps(one) for swing in swings.body for one in series)
+        jumps = high - low > _JACK_HIPS or legs > _JACK_LEGS  # seen from the side, or the front
+        if len(series) >= _JACKS and jumps and not dips:
+            jacks[first : last + 1] = True
+    return jacks
+
+
+def _is_jack(motion: Motion, swing: Swing) -> bool:
+    """Tell whether hands come fast from hanging to overhead, or from there to hanging."""
+    heights = motion.wrist_height[[swing.first, swing.last]]
+    return bool(swing.seconds <= _JACK_S and heights.min() < _HANGING and heights.max() > _OVERHEAD)
 
 
 def _hops(at_s: FloatArray, ways: FloatArray) -> bool:

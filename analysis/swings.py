@@ -10,6 +10,7 @@ grows out of the picture's edge.  So a passage counts only where the body goes t
 picture as well as against its own feet, no faster than a body can, and not while it walks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -29,6 +30,11 @@ _AT_SHOULDERS = -0.45  # torsos above the shoulders, of hands that came up
 _RISES = 1.6  # torsos: a body that is first found in a crouch rises by less
 _APPEARS = 2  # samples at the begin and end of a stay, while a body walks in or out
 _WALKS = 0.5  # of a passage
+_LUNGES = 4  # swings, which is down and up twice
+_REST = 10  # samples between two of them
+_ONE_HANDED, _OTHER_HAND = 6, 35  # swings of one hand, and samples that the other one may take
+_ARM_SWINGS_S = 0.4  # of somebody who runs, from one end to the other
+_ALIKE = 0.6  # of the way of the one before
 _STAYS = 0.9  # torsos across the picture: a lunge goes less far, a step and a bow further
 
 
@@ -67,6 +73,7 @@ class Swings:
     hips: list[Swing]
     trunk: list[Swing]  # of the shoulders
     hands: list[Swing]  # that come to the shoulders or above, or come from there
+    one_handed: list[Swing]  # the same of each hand alone, where it does so many times in a row
 
     @property
     def body(self) -> list[Swing]:
@@ -87,26 +94,84 @@ def swings_of(motion: Motion, walking: Mask) -> Swings:
         if abs(swing.way) > _RISES and _appears(swing, motion)
     ]
     hips, trunk = (
-        [
-            swing
-            for swing in _swings(curve, motion, least)
-            if _is_real(swing, motion, walking, _FASTEST)
-            and not any(swing.overlaps(other) for other in grows)
-            and _agrees(swing, up_px / motion.unit_px)
-            and abs(_gone(swing, motion)) < _STAYS
-        ]
+        _of_body(
+            [
+                swing
+                for swing in _swings(curve, motion, least)
+                if _agrees(swing, up_px / motion.unit_px)
+                and not any(swing.overlaps(other) for other in grows)
+            ],
+            motion,
+            walking,
+        )
         for curve, up_px, least in (
             (motion.hip_height, motion.hip_up_px, _LEAST_HIPS),
             (motion.trunk_height, motion.trunk_up_px, _LEAST_TRUNK),
         )
     )
-    hands = [
+    hands = _of_hands(motion.wrist_height, motion, walking)
+    one_handed = [
         swing
-        for swing in _swings(motion.wrist_height, motion, _LEAST_HANDS)
-        if _is_real(swing, motion, walking, _FASTEST_HANDS)
-        and motion.wrist_height[[swing.first, swing.last]].max() > _AT_SHOULDERS
+        for wrist in motion.wrist_heights.T
+        for series in series_of(_of_hands(wrist, motion, walking), rest=_OTHER_HAND)
+        if len(series) >= _ONE_HANDED and min(one.seconds for one in series) > _ARM_SWINGS_S
+        for swing in series
     ]
-    return Swings(hips=hips, trunk=trunk, hands=hands)
+    return Swings(hips=hips, trunk=trunk, hands=hands, one_handed=one_handed)
+
+
+def _of_hands(height: FloatArray, motion: Motion, walking: Mask) -> list[Swing]:
+    """Return the swings of a hand, or of both, to the shoulders or above, or from there."""
+    return [
+        swing
+        for swing in _swings(height, motion, _LEAST_HANDS)
+        if _is_real(swing, motion, walking, _FASTEST_HANDS)
+        and height[[swing.first, swing.last]].max() > _AT_SHOULDERS
+    ]
+
+
+def _of_body(swings: Sequence[Swing], motion: Motion, walking: Mask) -> list[Swing]:
+    """Return the swings of hips or shoulders that a body makes, on the spot or in lunges.
+
+    Nobody who walks goes down and up again, as far each time, one after the other.
+    """
+    nowhere = np.zeros_like(walking)
+    in_series = {
+        id(swing)
+        for series in series_of(swings)
+        if len(series) >= _LUNGES
+        for swing in series
+        if _is_real(swing, motion, nowhere, _FASTEST)
+    }
+    return [
+        swing
+        for swing in swings
+        if id(swing) in in_series
+        or (_is_real(swing, motion, walking, _FASTEST) and abs(_gone(swing, motion)) < _STAYS)
+    ]
+
+
+def series_of(swings: Sequence[Swing], *, rest: int = _REST) -> list[list[Swing]]:
+    """Return the swings, in order, in series: up and down by turns, alike and without a rest.
+
+    Args:
+        swings: of one curve.
+        rest: samples between two of them, at most.
+    """
+    series: list[list[Swing]] = []
+    for swing in swings:
+        last = series[-1][-1] if series else None
+        if (
+            last is not None
+            and last.visit == swing.visit
+            and last.way * swing.way < 0
+            and swing.first - last.last < rest
+            and _ALIKE < abs(swing.way / last.way) < 1 / _ALIKE
+        ):
+            series[-1].append(swing)
+        else:
+            series.append([swing])
+    return series
 
 
 def _is_real(swing: Swing, motion: Motion, walking: Mask, fastest: float) -> bool:
