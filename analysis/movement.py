@@ -5,8 +5,9 @@ the other one comes from.  In a lift both knees do the same, however fast they a
 
 A repetition of a lift is one way there and back: of the hands where these go from hanging to the
 shoulders or overhead, else of the body, whose hips and shoulders go down in squats and in pulls
-from the floor, else of the hands against the shoulders (presses, pull-ups).  It counts when it
+from the floor, else of the hands against the shoulders (presses, curls).  It counts when it
 arrives at the end opposite to where the set began: a squat at the bottom, a deadlift at the top.
+Of a set that is done lying, bent over or hanging from a bar only that part is counted.
 A jump is a flight from or onto bent legs; a hop on straight ones, as over a rope, is none, and
 neither is a pull: who throws a bar up may leave the ground, too, but then gets under it.
 """
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from analysis.landmarks import ANKLES, HIPS, KNEES, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion
-from analysis.primitives import Interval, Mask, runs
+from analysis.primitives import Interval, Mask, bridged, runs
 from analysis.signs import EffortSignals, rhythm_share, without_trend
 
 _JUMP_EVERY_S = 7.0  # a take of jumps holds one at least that often
@@ -50,6 +51,13 @@ _AT_SHOULDERS = -0.45  # torsos above the shoulders: hands that hang are at -1
 _HANGING, _HANGING_ABOUT = -0.8, -0.7
 _OVERHEAD = 0.4
 _HELD_STILL = 0.5  # torsos: hands that hold a bar move less
+_AT_BAR = -0.2  # torsos above the shoulders: hands of who has the chin above the bar
+_HANGS = 0.6  # the same of who hangs from it; of a bar on the back they are at 0
+_HANGS_WAY = 0.5  # torsos that shoulders go up to a bar
+_REACHING = (15, 85)  # percentiles: before and after that hands reach for the bar, or let go
+_UPRIGHT = 0.6  # vertical share of the torso: of squats it is 0.7 and more
+_LOW = 1.3  # torsos that shoulders are above the feet: of a deep squat it is 1.7
+_MOSTLY, _SET = 0.5, 3  # of the time, and repetitions
 _LARGE, _ENOUGH = 0.35, 0.6  # shares of the longest and of the usual way
 _QUIET = 5  # samples of the grid over which a body is judged quiet
 _PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the bottom of a squat it is 5
@@ -342,6 +350,50 @@ def _bend(legs: FloatArray, feet: FloatArray) -> float:
 
 
 def _count_lifts(motion: Motion, inside: Mask) -> int:
+    at_bar = _hanging_from(motion, inside)
+    if at_bar is not None:
+        return arrivals(motion.trunk_up_px[at_bar] / motion.unit_px[at_bar], least=_HANGS_WAY)
+    lying = _lying(motion, inside)
+    if lying is not None:
+        reps = _count_upright_lifts(motion, lying)
+        if reps >= _SET:  # else it is a lift from the floor, and who makes it bends for long
+            return reps
+    return _count_upright_lifts(motion, inside)
+
+
+def _hanging_from(motion: Motion, inside: Mask) -> Mask | None:
+    """Return when a body hangs from a bar and pulls itself up to it; None where it does not.
+
+    Its hands stay where they are in the picture, and the shoulders go up to them.
+    """
+    up = motion.trunk_up_px / motion.unit_px
+    hanging = _longest(inside & (motion.wrist_height > _AT_BAR))
+    hands = motion.wrist_height[hanging]
+    if len(hands) < 3 or np.percentile(hands, 90) < _HANGS or _range(up[hanging]) < _HANGS_WAY:
+        return None
+    low, high = np.percentile((up + motion.wrist_height)[hanging], _REACHING)
+    return hanging if high - low < _HELD_STILL * _range(up[hanging]) else None
+
+
+def _lying(motion: Motion, inside: Mask) -> Mask | None:
+    """Return when a body bends or lies for most of the time; None where it does not.
+
+    Getting down to that and up again is a longer way than any of the repetitions.
+    """
+    lies = (motion.upright < _UPRIGHT) | (motion.trunk_height < _LOW)  # seen from the side, or not
+    lying = _longest(inside & bridged(lies, _QUIET))
+    return lying if lying.sum() > _MOSTLY * inside.sum() else None
+
+
+def _longest(mask: Mask) -> Mask:
+    """Return the longest run of a mask."""
+    first, last = max(runs(mask), key=lambda run: run[1] - run[0], default=(0, -1))
+    longest = np.zeros_like(mask)
+    longest[first : last + 1] = True
+    return longest
+
+
+def _count_upright_lifts(motion: Motion, inside: Mask) -> int:
     hands = motion.wrist_height[inside]
     body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
     if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):

@@ -7,6 +7,7 @@ from agent.synthetic.storyboard import Truth
 from analysis.efforts import efforts_of
 from analysis.landmarks import COUNT, NOSE, Poses
 from analysis.motion import motion_of
+from analysis.movement import count_reps, name_movement
 from analysis.primitives import Interval
 from analysis.signs import signs_of
 from analysis.takes import RULES
@@ -42,7 +43,8 @@ def looks(capture: Capture, truth: Truth) -> Poses:
     [
         *("sits", "snatch_after_loading", "singles", "singles_front", "snatch_after_chalk"),
         *("chalk_only", "fidget_walk", "squats_slow_front", "jumps_apart", "run_front"),
-        *("skipping_side", "skipping_front"),
+        *("skipping_side", "skipping_front", "jumping_jacks_side", "jumping_jacks_front"),
+        *("one_armed_curls_side", "walking_lunges_side", "walking_lunges_oblique"),
     ],
 )
 def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
@@ -62,3 +64,23 @@ def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
     for effort, true in zip(found, truth.efforts, strict=True):
         assert effort.start_s == pytest.approx(true.active_start_s, abs=0.6)
         assert effort.end_s == pytest.approx(true.active_end_s, abs=0.6)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("push_ups_side", "push_ups_oblique", "pull_ups_side", "pull_ups_front", "rows_side"),
+        *("walking_lunges_side", "walking_lunges_oblique", "one_armed_curls_side"),
+        *("jumping_jacks_side", "jumping_jacks_front", "squats_oblique", "curls_side"),
+    ],
+)
+def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
+    capture = ALL[name]
+    truth = capture.story().truth()
+    motion = motion_of(looks(capture, truth))
+    (effort,) = truth.efforts
+    active = Interval(start_s=effort.active_start_s, end_s=effort.active_end_s)
+    signs = signs_of(motion, activity=capture.activity)
+
+    assert count_reps(motion, capture.activity, active) == effort.reps
+    assert name_movement(motion, signs, active).activity == capture.activity
