@@ -246,7 +246,7 @@ def _stirred(stirring: Sequence[Interval], at_s: float, other_s: float) -> Inter
 
 _DEEP = 0.45  # torsos that hips go down in a lift; a bow does with less
 _PLAIN_DEEP = 0.6  # the same where no lift is expected
-_SPRING = 1.2  # torsos a second upwards: nobody just rises so
+_SPRING = 1.75  # torsos a second upwards: who picks something up rises slower
 _SPRING_DIP = 0.2  # torsos of the dip before it
 _CROUCH_S = 2.5  # in it: who ties a shoe stays down for longer
 _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
