@@ -92,9 +92,16 @@ class Packets:
         return self.keys[self.is_shown[self.keys]]
 
     def key_before(self, time_s: float) -> int:
-        """Return the number of the packet from which to decode what is shown at a moment."""
+        """Return the number of the packet from which to decode what is shown at a moment.
+
+        A hidden keyframe serves what is shown from it on, however early its own time: where an
+        edit list leaves out a part, that time lies among those of the frames before the cut.
+        """
         keys = self.keys
-        before = np.flatnonzero(self.times_s[keys] <= time_s + _NEARLY_S)
+        shown_s = np.where(self.is_shown, self.times_s, np.inf)
+        earliest_s = np.minimum.accumulate(shown_s[::-1])[::-1]  # of what is shown from each on
+        begins_s = np.where(self.is_shown[keys], self.times_s[keys], earliest_s[keys])
+        before = np.flatnonzero(begins_s <= time_s + _NEARLY_S)
         return int(keys[before[-1]]) if len(before) else 0
 
 

@@ -8,6 +8,7 @@ from fractions import Fraction
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from struct import pack, unpack_from
 
 import av
 import numpy as np
@@ -263,6 +264,44 @@ def test_a_clip_whose_only_keyframe_is_hidden_is_used(
     assert copied.method == "copy" and encoded.method == "encode"
     check_clip(whole, tmp_path / "copied.mp4", begins=45, ends=75, copied=True)
     check_clip(whole, tmp_path / "encoded.mp4", begins=90, ends=120, copied=False)
+
+
+def in_parts(source: Path, out: Path, *parts: tuple[int, int]) -> Path:
+    """Let an edit list show only these parts of an MP4, from one frame to before another."""
+    content = bytearray(source.read_bytes())
+    for name in (b"moov", b"trak", b"edts", b"elst"):
+        at = content.index(name) - 4
+        size = int.from_bytes(content[at : at + 4], "big") + 12 * (len(parts) - 1)
+        content[at : at + 4] = size.to_bytes(4, "big")
+    scales = [content.index(name) + 16 for name in (b"mvhd", b"mdhd")]
+    movie, media = (int.from_bytes(content[at : at + 4], "big") for at in scales)
+    at = content.index(b"elst") + 8
+    (begins,) = unpack_from(">i", content, at + 8)  # of the first frame
+    edits = b"".join(
+        pack(">IiI", (behind - first) * movie // FPS, begins + first * media // FPS, 1 << 16)
+        for first, behind in parts
+    )
+    content[at : at + 16] = len(parts).to_bytes(4, "big") + edits
+    out.write_bytes(content)
+    return out
+
+
+@pytest.mark.parametrize("form", [EVEN, SHUFFLED], ids=["even", "shuffled"])
+def test_a_take_across_a_part_that_was_cut_out_keeps_every_frame(
+    form: Form, tmp_path: Path
+) -> None:
+    """As phones edit: the second part begins at a hidden keyframe whose time lies in the first."""
+    whole = record(tmp_path / "whole", form)
+    path = in_parts(whole, tmp_path / "c.mp4", (0, 40), (70, 110))
+
+    assert probe(path).facts.duration_s == pytest.approx(80 / FPS, abs=0.04)
+    for method in ("auto", "encode"):
+        made = cut(path, tmp_path / "across.mp4", 1.09, 2.09, method=method)
+        assert made.clip_frames == 30 and made.method == "encode"
+        assert len(hashes(tmp_path / "across.mp4")) == 30
+    behind = cut(path, tmp_path / "behind.mp4", 1.49, 2.09)
+    assert behind.method == "copy", behind.why
+    check_clip(whole, tmp_path / "behind.mp4", begins=75, ends=93, copied=True)
 
 
 @pytest.mark.parametrize("suffix", [".ts", ".mkv"])
