@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
-from itertools import chain, compress, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeAlias, cast
 
@@ -322,6 +322,8 @@ def _sought(container: InputContainer, index: Index, first: int) -> Iterator[Vid
         return None
     packets = _numbered(container, index)
     for packet in packets:
+        if packet.pts is None and packet.dts is None:
+            continue
         stamp, size = _stamp(packet), int(index.packets.sizes[first])
         if stamp == index.stamps[first] and packet.size == size:
             return chain((packet,), packets)
@@ -558,17 +560,23 @@ def _told_by(container: InputContainer, stream: VideoStream, on_progress: Progre
 
 
 def _placed_only(told: _Told) -> _Told:
-    """Return what was told of the packets that can be placed in time."""
-    kept = [p is not None or d is not None for p, d in zip(told.pts, told.dts, strict=True)]
-    if all(kept):
-        return told
+    """Return what was told of the packets from the first that can be placed in time on.
+
+    Those without any time, as where one packet of a transport stream holds several pictures, stand
+    where the one before does.
+    """
+    known = [p if p is not None else d for p, d in zip(told.pts, told.dts, strict=True)]
+    first = next(number for number, at in enumerate(known) if at is not None)
+    placed = known[first:]
+    for number, at in enumerate(placed):
+        placed[number] = placed[number - 1] if at is None else at
     return _Told(
-        list(compress(told.pts, kept)),
-        list(compress(told.dts, kept)),
-        list(compress(told.sizes, kept)),
-        list(compress(told.is_key, kept)),
-        list(compress(told.is_shown, kept)),
-        list(compress(told.is_damaged, kept)),
+        told.pts[first:],
+        placed,
+        told.sizes[first:],
+        told.is_key[first:],
+        told.is_shown[first:],
+        told.is_damaged[first:],
         told.last_ticks,
     )
 
@@ -625,12 +633,37 @@ def _with_lacking(
     looked = begin + 2 * _HEAD_OF_LACKING
     decoded = _decoded_numbers(path, index, lambda _done: None, looked)
     if any(lacking[number] for number in decoded):
-        return _in_shown_order(path, doubtful, on_progress) if reorders else doubtful
+        shown = _in_shown_order(path, doubtful, on_progress) if reorders else doubtful
+        return _between_told(shown, index.stamps, lacking)
     stamps = index.stamps.copy()
     own = np.maximum.accumulate(np.where(lacking, 0, np.arange(len(stamps))))
     stamps[lacking] = stamps[own[lacking]]
     packets = replace(index.packets, is_shown=index.packets.is_shown & ~lacking)
     return replace(doubtful, stamps=stamps, packets=packets)
+
+
+def _between_told(index: Index, told: Ticks, lacking: NDArray[np.bool_]) -> Index:
+    """Return an index whose frames without a time stand evenly between those that have one.
+
+    Args:
+        index: its stamps tell the order in which the frames are shown.
+        told: stamps of the container, (N,).
+        lacking: which packets have none of their own, (N,).
+    """
+    shown = np.flatnonzero(index.packets.is_shown)
+    order = shown[np.argsort(index.stamps[shown], kind="stable")]
+    anchors = np.flatnonzero(~lacking[order])
+    known = told[order[anchors]]
+    if len(anchors) < 2 or np.any(np.diff(known) <= 0):
+        return index
+    places = np.arange(len(order))
+    step = float(known[-1] - known[0]) / float(anchors[-1] - anchors[0])
+    even = np.interp(places, anchors, known)
+    even[: anchors[0]] -= step * (anchors[0] - places[: anchors[0]])
+    even[anchors[-1] :] += step * (places[anchors[-1] :] - anchors[-1])
+    stamps = index.stamps.copy()
+    stamps[order] = np.round(even).astype(np.int64)
+    return replace(index, stamps=stamps)
 
 
 def _shares_times(index: Index) -> bool:
@@ -703,9 +736,10 @@ def _main_track(path: Path, container: InputContainer, on_progress: Progress) ->
 
 def _numbered(container: InputContainer, index: Index) -> Iterator[VideoPacket]:
     """Yield the packets of the index, always the same ones in the same order."""
+    is_placed = not index.is_timed
     for packet in _readable(container, main_stream(container, index)):
-        is_placed = packet.pts is not None or packet.dts is not None
-        if packet.size and (is_placed or not index.is_timed):
+        is_placed |= bool(packet.size) and (packet.pts is not None or packet.dts is not None)
+        if packet.size and is_placed:
             yield packet
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from struct import pack, unpack_from
+from typing import cast
 
 import av
 import numpy as np
@@ -326,6 +327,59 @@ def test_what_no_player_shows_before_the_first_keyframe_takes_no_time(
     assert probe(path).facts.duration_s == pytest.approx(shown / FPS, abs=0.05)
     assert made.method == "copy", made.why
     check_clip(path, tmp_path / "clip.mp4", begins=15, ends=45, copied=True)
+
+
+def in_shared_packets(source: Path, out: Path, count: int) -> Path:
+    """Store so many pictures in each packet of a transport stream: the first alone has a time."""
+    delimiter = b"\x00\x00\x00\x01\x09\xf0"
+    with av.open(str(source)) as given, av.open(str(out), "w") as target:
+        stream = given.streams.video[0]
+        copied = target.add_stream_from_template(stream)
+        with_start_codes = BitStreamFilterContext("h264_mp4toannexb", stream)
+        pictures = [
+            converted
+            for packet in given.demux(stream)
+            for converted in with_start_codes.filter(packet if packet.size else None)
+        ]
+        for at in range(0, len(pictures), count):
+            inside, first = pictures[at : at + count], pictures[at]
+            content = b"".join(delimiter + bytes(picture) for picture in inside)
+            shared = cast("av.Packet[av.VideoStream]", av.Packet(content))
+            shared.pts, shared.dts, shared.time_base = first.pts, first.dts, first.time_base
+            shared.is_keyframe, shared.stream = first.is_keyframe, copied
+            target.mux(shared)
+    return out
+
+
+@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("form", [EVEN, SHUFFLED], ids=["even", "shuffled"])
+def test_pictures_that_share_a_packet_of_a_transport_stream_are_all_kept(
+    form: Form, count: int, tmp_path: Path, finder: PoseFinder
+) -> None:
+    whole = record(tmp_path / "whole", form)
+    path = in_shared_packets(whole, tmp_path / "c.ts", count)
+
+    report = inspect_video(path, TakeOptions(), finder=finder)
+    made = cut(path, tmp_path / "clip.mp4", 1.49, 2.49)
+
+    assert report.video.duration_s == pytest.approx(4.0, abs=0.01)
+    assert report.video.fps == pytest.approx(FPS, abs=0.01)
+    assert not {"times_jump", "frames_uneven", "damaged"} & {one.code for one in report.quality}
+    assert "no times" in made.why and made.clip_frames == 30
+    check_clip(whole, tmp_path / "clip.mp4", begins=45, ends=75, copied=False)
+    assert alike(whole, tmp_path / "clip.mp4", begins=45)
+
+
+def alike(source: Path, clip: Path, *, begins: int) -> bool:
+    """Tell whether an encoded clip's pictures look like a recording's from one on."""
+    with av.open(str(source)) as one, av.open(str(clip)) as other:
+        originals = [frame.to_ndarray(format="gray") for frame in one.decode(video=0)]
+        pictures = [frame.to_ndarray(format="gray") for frame in other.decode(video=0)]
+    steps = [
+        float(np.abs(original.astype(int) - picture).mean())
+        for original, picture in zip(originals[begins:], pictures, strict=False)
+    ]
+    return max(steps) < 4
 
 
 HEVC = replace(EVEN, codec="libx265", codec_options=(("x265-params", "log-level=none"),))
