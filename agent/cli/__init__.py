@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -222,6 +223,7 @@ def _end_for(error: Exception) -> None:
     """End the process where an error is no fault of the program's."""
     if isinstance(error, OSError):
         _end_if_unwritten(error)
+        _end_if_named(error)
     if isinstance(error, UnicodeEncodeError) and any(error.object in word for word in sys.argv):
         told = f"{error.object!r} is not valid UTF-8"
         click.echo(f"spotter: {told}", err=True)
@@ -251,6 +253,22 @@ def _end_if_unwritten(error: OSError) -> None:
     if not isinstance(unwritten, BrokenPipeError):
         click.echo(f"spotter: cannot write the output: {unwritten.strerror}", err=True)
     sys.exit(1)
+
+
+def _end_if_named(error: OSError) -> None:
+    """End the process where the system refuses a file that the command line names, or one in it."""
+    if not isinstance(error.filename, str | bytes):
+        return
+    refused = Path(os.fsdecode(error.filename)).absolute()
+    words = (word.partition("=")[2] if word[:2] == "--" else word for word in sys.argv[1:])
+    named = {Path(word).absolute() for word in words if word}
+    if not named.isdisjoint({refused, *refused.parents}):
+        _end_with(
+            AgentError(
+                f"{os.fsdecode(error.filename)}: {error.strerror}",
+                hint="name another file or folder, or try with sudo",
+            )
+        )
 
 
 def _let_go_of_complaints() -> None:

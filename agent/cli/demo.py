@@ -28,7 +28,7 @@ from agent.demo import (
     live_demonstration,
 )
 from agent.drill import DrillReport, Scenario, ScenarioResult, run_drill
-from agent.errors import AgentError, BusyError
+from agent.errors import AgentError, BusyError, RequestError
 from agent.facility_demo import facility_demonstration
 from agent.outbox.results import Number
 from agent.sandbox.account import parse_span, roster
@@ -476,6 +476,10 @@ def sandbox(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     except OSError as error:
+        if error.filename is not None:  # the folder of --keep; an address has none
+            raise RequestError(
+                f"{error.filename}: {error.strerror}", hint="choose another folder: --keep DIR"
+            ) from None
         raise BusyError(
             f"port {port}: {error.strerror}", hint="use a free port: spotter sandbox --port 0"
         ) from None

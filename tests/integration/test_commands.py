@@ -119,6 +119,7 @@ def test_a_state_folder_that_is_none_is_named_with_what_to_do(station: Station) 
         (["support", "--out", "/nowhere/x.tar.gz"], 1, "choose another file: --out FILE"),
         (["restore", "{config}"], 1, "choose a file that spotter backup wrote"),
         (["certificate", "init", "/proc/none"], 1, "choose another folder"),
+        (["sandbox", "--port", "0", "--keep", "/dev/null/x"], 1, "choose another folder: --keep"),
     ],
 )
 def test_a_wrong_word_is_answered_with_what_to_do(
@@ -140,6 +141,12 @@ def test_what_a_person_names_may_lie_where_nobody_may_look(station: Station) -> 
         moments = ["0:01", "0:05"] if words[0] == "takes" else []
         told = station.spotter(*words, out_of_reach, *moments, code=1)
         assert told.startswith("spotter: ") and "Traceback" not in told
+    for words in (["backup"], ["camera", "check"], ["support", "--out"]):
+        told = station.spotter(*words, out_of_reach, code=1)
+        assert told.startswith(f"spotter: {out_of_reach}: File name too long"), told
+    done = give(["certificate", "init", out_of_reach, "--json"])
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "File name too long" in json.loads(done.stdout)["error"]
 
 
 def test_an_assignment_can_be_made_asked_for_and_taken_back(station: Station) -> None:
