@@ -241,7 +241,8 @@ def _refused(station: StationUnderTest, fault: ApiUnavailableError) -> CheckResu
 def _after_a_new_key(station: StationUnderTest) -> str:
     """Say how a new key comes to the daemon, which has one of root's alone as a credential."""
     try:
-        is_roots = not station.settings.api.key_file.stat().st_mode & 0o077
+        key = station.settings.api.key_file.stat()
+        is_roots = not key.st_uid and not key.st_mode & 0o077
     except OSError:
         is_roots = False
     unit = unit_of(station.config)

@@ -36,6 +36,7 @@ _INSIDE = frozenset({"outbox", "history", "camera", "notifications", "service", 
 Rounds = Iterator[tuple[str, Callable[[], list[CheckResult]]]]
 
 # What is said while a check is under way, and the check.
+_AGAIN = "sudo spotter doctor; if it fails there, too, install Spotter again (docs/install.md)"
 _OF_A_STATION: tuple[tuple[str, Check], ...] = (
     ("settings", check_settings),
     ("permissions", check_rights),
@@ -71,8 +72,9 @@ def rounds(
         own_model = loaded.settings.analysis.model
     except ConfigError as error:
         mistake = broken("settings", str(error), error.hint or "spotter config --sample")
-    yield "software", lambda: _software(own_model, now)
-    yield "analysis self-test (a few seconds)", lambda: check_sight(own_model)
+    yield "software", _examined("software", lambda: _software(own_model, now), remedy=_AGAIN)
+    sight = _examined("analysis self-test", lambda: check_sight(own_model), remedy=_AGAIN)
+    yield "analysis self-test (a few seconds)", sight
     mistakes = [] if mistake is None else [mistake]
     if loaded is not None and may_look(loaded.settings.paths.state):
         mistakes += [_of_layer(loaded, layer, why) for layer, why in loaded.rejected.items()]
@@ -119,18 +121,29 @@ def _software(own_model: Path | None, now: Instant) -> list[CheckResult]:
 
 
 def _guarded(name: str, check: Check, station: StationUnderTest) -> Callable[[], list[CheckResult]]:
-    """Return a check that ends with a finding, whatever the disk does to it."""
+    """Return a station's check that ends with a finding, whatever the disk does to it."""
+
+    def carry_out() -> list[CheckResult]:
+        if name in _AS_CALLER:
+            return check(station)
+        with acting_as_owner(station.folder.root):
+            return check(station)
+
+    return _examined(name, carry_out, remedy="sudo spotter doctor")
+
+
+def _examined(
+    name: str, look: Callable[[], list[CheckResult]], *, remedy: str
+) -> Callable[[], list[CheckResult]]:
+    """Return a check that ends with a finding where the system refuses what it needs."""
 
     def carry_out() -> list[CheckResult]:
         try:
-            if name in _AS_CALLER:
-                return check(station)
-            with acting_as_owner(station.folder.root):
-                return check(station)
+            return look()
         except OSError as error:
             told = f"cannot be examined: {error.strerror or error}"
             if error.filename is not None:
                 told += f": {error.filename}"
-            return [broken(name, told, "sudo spotter doctor")]
+            return [broken(name, told, remedy)]
 
     return carry_out

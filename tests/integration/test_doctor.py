@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -158,15 +159,34 @@ def test_the_clock_is_looked_at_where_the_api_tells_nothing(tmp_path: Path, key:
     assert "certificate" not in found
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
 def test_a_refused_key_of_roots_alone_comes_to_the_service_by_a_restart(tmp_path: Path) -> None:
     with Sandbox(key=KEY) as sandbox:
         station = Station(tmp_path, sandbox.base_url)
         station.key_file.write_text("another")
-        for mode, then in ((0o640, "without a restart"), (0o600, "sudo systemctl restart spotter")):
+        for mode, owner, then in (
+            (0o640, 0, "without a restart"),
+            (0o600, 0, "sudo systemctl restart spotter"),
+            (0o600, 4242, "without a restart"),  # a station of somebody's own
+        ):
             station.key_file.chmod(mode)
+            os.chown(station.key_file, owner, owner)
             found = examined(station, check_api)
             assert how_to_edit(station.key_file) in str(found.remedy)
             assert then in str(found.remedy)
+
+
+def test_an_analysis_that_the_system_does_not_start_is_a_finding(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    looks = dict(rounds(station.config, explicit=station.config, now=read_clock()))
+
+    (found,) = looks["analysis self-test (a few seconds)"]()
+
+    assert (found.name, found.state) == ("analysis self-test", Severity.BROKEN)
+    assert found.finding == "cannot be examined: No such file or directory: /nowhere/python"
+    assert "install Spotter again" in str(found.remedy)
 
 
 def test_a_good_certificate_is_told_with_its_end(tmp_path: Path) -> None:
