@@ -157,11 +157,11 @@ def _limits(schema: Mapping[str, Any]) -> str:
     above = schema.get("exclusiveMinimum")
     told = []
     if low is not None:
-        told.append(f"from {low:g}")
+        told.append(f"from {low:.9g}")
     if above is not None:
-        told.append(f"above {above:g}")
+        told.append(f"above {above:.9g}")
     if high is not None:
-        told.append(f"to {high:g}")
+        told.append(f"to {high:.9g}")
     return f", {' '.join(told)}" if told else ""
 
 

@@ -115,6 +115,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
         (f'{SMALLEST}[paths]\ncapture = "/a/tmp"\nstate = "/a"', "must not be inside"),
         (f'{SMALLEST}[paths]\ncapture = "videos"', "absolute"),
         (f'{SMALLEST}[capture]\noriginals = "archive"', "needs archive_dir"),
+        (f"{SMALLEST}[disk]\nmin_free_mb = inf", "min_free_mb = inf: must be less"),
         (f'{SMALLEST}[delivery]\nschedule = "Mon = 2Mb/s"', "delivery.schedule.*expected e.g."),
         (
             f'{SMALLEST}[delivery]\nschedule = "50kbit/s"',
