@@ -26,6 +26,7 @@ from agent.outbox.entries import EventKind
 from agent.outbox.history import event_words, story
 from agent.outbox.models import Capture, Entry
 from agent.outbox.outbox import Outbox
+from agent.outbox.states import EntryState
 from agent.settings import Settings, find_config
 from agent.station.assignments import state_folder
 from agent.station.attribution import ClipWarning
@@ -109,6 +110,7 @@ def _left_alone(settings: Settings, found: Path) -> str | None:
 
 _WIDTH = 13  # columns of a name
 _SHORT = ("id", "name", "state", "told")
+_FOR_A_PERSON = frozenset({EntryState.HELD, EntryState.DEAD})  # nothing happens to it without one
 
 
 @click.command()
@@ -301,6 +303,8 @@ def _print_clips(document: Mapping[str, Any]) -> None:
     click.echo("\nclips")
     for clip in clips:
         click.echo(f"  {clip['name']} {clip['told']}")
+        if clip["state"] in _FOR_A_PERSON and clip.get("next"):
+            click.echo(f"    next: {clip['next']}")
 
 
 def _print_story(document: Mapping[str, Any], here: LocalTime) -> None:

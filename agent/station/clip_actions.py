@@ -95,9 +95,10 @@ def retry(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Capture 
     if is_unknown or subject.state in {EntryState.READY, EntryState.UNCERTAIN}:
         return _unless_gone(outbox.entries.hasten(subject, now_s=now_s))
     if subject.state is EntryState.HELD and subject.reason not in _MENDED_ELSEWHERE:
+        who = " --user-id USER_ID" if subject.recipient is Recipient.UNKNOWN else ""
         raise RequestError(
             f"{subject.name} is held: {subject.reason}",
-            hint=f"spotter outbox release {subject.name}",
+            hint=f"spotter outbox release {subject.name}{who}",
         )
     _refuse_under_way(subject)
     return _move_entry(outbox, subject, EntryState.READY, now_s=now_s, verb="retried")

@@ -216,7 +216,7 @@ def describe(scene: StationData, found: Found) -> Document:
             "next": f"spotter sessions --athlete {found.key}" if found.clips else None,
             "clips": [headline(scene, entry) for entry in found.clips],
         }
-    described |= {"next": next_step(found, runs=scene.runs, start=scene.start)}
+    described |= {"next": _step(scene, found)}
     clock = _clock_fault(scene.outbox, found)
     described |= {"cause": clock}
     if isinstance(found, Capture):
@@ -236,6 +236,10 @@ def next_step(subject: Capture | Entry, *, runs: bool, start: str) -> str | None
     else:
         moves, text = subject.state in TO_BE_SENT, _next_of_clip(subject)
     return f"start the daemon: {start}" if moves and not runs else text
+
+
+def _step(scene: StationData, subject: Capture | Entry) -> str | None:
+    return next_step(subject, runs=scene.runs, start=scene.start)
 
 
 def _next_of_capture(capture: Capture) -> str | None:
@@ -272,7 +276,10 @@ def _of_capture(scene: StationData, capture: Capture) -> Document:
     return {
         "recording": _recording(scene, capture),
         "warnings": history["picture"],
-        "clips": [headline(scene, e) for e in scene.outbox.entries.of_capture(capture.id)],
+        "clips": [
+            headline(scene, entry) | {"next": _step(scene, entry)}
+            for entry in scene.outbox.entries.of_capture(capture.id)
+        ],
         "story": history["story"],
     }
 

@@ -99,6 +99,10 @@ def test_a_held_clip_says_why_and_what_to_do(made: Station) -> None:
 
     words = made.spotter("show", "e1")
     assert "is held for review" in words and "spotter outbox release e1 --user-id USER_ID" in words
+    (clip,) = shown(made, "c1")["clips"]
+    assert clip["next"] == "spotter outbox release e1 --user-id USER_ID"
+    assert f"    next: {clip['next']}\n" in made.spotter("show", "held-1.mp4")
+    assert clip["next"] in made.spotter("outbox", "retry", "e1", code=1)
     assert "re-encoded (the picture size changes" in words and "to one size, 1280x720" in words
     assert "clock was not synchronised (NTP)" in str(shown(made, "e2")["cause"])
     assert "timedatectl" in made.spotter("show", "e2")
