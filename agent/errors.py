@@ -27,7 +27,9 @@ import re
 from enum import StrEnum
 
 # Of a system's or a library's error: says nothing to people.
-_NUMBER = re.compile(r"^\[(?:Errno -?\d+|(?:SSL|X509)(?:: \w+)?)\] | \(_ssl\.c:\d+\)$")
+_NUMBER = re.compile(
+    r"^\[(?:Errno -?\d+|(?:SSL|X509)(?:: \w+)?)\] |^_ssl\.c:\d+: | \(_ssl\.c:\d+\)$"
+)
 _OF_ASYNCIO = "Connect call failed"  # instead of the system's words, with the address as a tuple
 _CONNECTION_LOST = "connection lost"
 _NO_ANSWER = "no answer in time"

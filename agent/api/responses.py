@@ -203,12 +203,12 @@ def read_account(answer: ApiResponse) -> Account:
     try:
         return Account.model_validate_json(answer.body)
     except ValidationError:
-        raise not_our_api("organization-status") from None
+        raise not_our_api("the account's status") from None
 
 
 def not_our_api(what: str) -> ApiUnavailableError:
     """Return the fault of a host that answers something else than the API would."""
     return ApiUnavailableError(
-        f"{what} is not an answer of the API: a captive portal or a wrong base_url?",
+        f"{what} does not come from the API: a captive portal or a wrong base_url?",
         reason="not_our_api",
     )

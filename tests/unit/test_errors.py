@@ -30,6 +30,10 @@ from tests.conftest import REPOSITORY
             ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)"),
             "wrong version number",
         ),
+        (
+            httpx.ConnectTimeout("_ssl.c:975: The handshake operation timed out"),
+            "The handshake operation timed out",
+        ),
     ],
 )
 def test_an_error_is_told_without_its_number(error: Exception, told: str) -> None:
