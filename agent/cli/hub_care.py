@@ -328,7 +328,7 @@ def push(
         print_json({"told": told or [], "wanted": wanted.model_dump(mode="json")})
     elif told is not None:
         click.echo(f"sent to: {', '.join(told) or 'no station, nothing has changed'}")
-        click.echo("spotter hub status shows the result")
+        click.echo("the result: the hub's page, or spotter hub stations --json")
     elif file is None and not clear:
         click.echo(wanted.text() or "# nothing is set; send settings: spotter hub push FILE.toml")
 

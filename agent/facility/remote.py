@@ -189,7 +189,7 @@ class CommandRunner:
             code=min(255, abs(job.process.returncode or 0)),
             size=len(job.result),
             sha256=sha256(job.result).hexdigest(),
-            complaint=printable(" ".join(complaint.split()), 900),
+            complaint=printable("; ".join(_lines(complaint)), 900),
         )
         log.info("command ended", code=job.state.code)
         shutil.rmtree(job.folder, ignore_errors=True)
@@ -211,6 +211,10 @@ def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the daemon's own, without what is between it and systemd."""
     left_out = {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"}
     return {name: value for name, value in environ.items() if name not in left_out}
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _start_of(path: Path) -> bytes:

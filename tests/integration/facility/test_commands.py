@@ -51,7 +51,7 @@ def test_a_command_runs_once_however_often_it_is_asked_for(
     other = runner.handle(asked(id="b" * 32).sealed(_HUB))
     assert other.startswith(b"-another command")
     until(lambda: state().state == "done")
-    assert state().code == 78 and "none.toml" in state().complaint
+    assert state().code == 78 and "none.toml is missing; choose another" in state().complaint
     assert not list((tmp_path / "tmp").iterdir())
     assert len(runner._jobs) == 1
     answered = json.loads(granted(runner.handle(asked(part=0).sealed(_HUB))))
@@ -109,7 +109,8 @@ def test_the_hub_lets_a_station_retry_and_says_what_it_says(hub: Hub, station: M
         hold_clips(outbox, 1)
     with rack.running():
         until(lambda: hub.state_of("commanded") is not None)
-        assert "is held" in hub.spotter("do", "commanded", "retry", "e1", code=1)
+        told = hub.spotter("do", "commanded", "retry", "e1", code=1)
+        assert "e1 is held: None; spotter outbox release e1" in told
         assert "an id is like" in hub.spotter("do", "commanded", "retry", "../x", code=1)
         assert "IDs for retry" in hub.spotter("do", "commanded", "doctor", "e1", code=2)
     assert "does not answer" in hub.spotter("do", "commanded", "doctor", code=69)
