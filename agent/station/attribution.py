@@ -134,7 +134,10 @@ class Timeline:
         made = self.order.in_order(self._said)
         self._coach = [a for a in made if a.layer is AssignmentLayer.COACH]
         self._station = [a for a in made if a.layer is AssignmentLayer.STATION]
-        self._camera = [a for a in made if a.layer is AssignmentLayer.CAMERA]
+        camera = [a for a in made if a.layer is AssignmentLayer.CAMERA]
+        # A word to film again ends nothing where no stop is left, so no clock must vouch for it.
+        has_stops = any(a.kind is AssignmentKind.STOPPED for a in camera)
+        self._camera = camera if has_stops else []
 
     def believing(self) -> "Timeline":
         """Return the same, believing every clock: for guesses that a person judges."""

@@ -118,6 +118,14 @@ def test_a_clock_that_is_not_trusted_shows_nothing() -> None:
     assert view(stop(100), recorded=recorded).permission is CapturePermission.DOUBTFUL
 
 
+def test_a_word_to_film_again_hides_nothing_where_no_stop_was_left() -> None:
+    """As after a stop that was undone, and "resume" once more."""
+    by_utc = Instant(utc_s=instant(150).utc_s, trusted=False)
+    recorded = RecordingTime(by=RecordedBy.UNKNOWN, start=by_utc, end=by_utc.shifted(5))
+
+    assert view(go_on(200), recorded=recorded).permission is CapturePermission.ALLOWED
+
+
 def test_a_second_stop_takes_the_place_of_the_first() -> None:
     words = (stop(100, lasts_s=50), stop(120))
 
