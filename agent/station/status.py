@@ -303,9 +303,10 @@ def _uploading(entry: Entry, around: StatusContext) -> str:
 
 def _uncertain(entry: Entry, around: StatusContext) -> str:
     looked = around.moment(max(entry.due_at, around.now_s))
+    why = f" ({entry.detail})" if entry.detail else ""  # none where the daemon itself was ended
     return (
-        f"was uploaded completely, but no response came ({entry.detail}): it is looked up at the "
-        f"API at {looked}, and uploaded again only if it is certainly not there"
+        f"was uploaded completely, but no response came{why}: it is looked up at the API at "
+        f"{looked}, and uploaded again only if it is certainly not there"
     )
 
 

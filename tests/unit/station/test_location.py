@@ -92,6 +92,11 @@ def _at_greenwich(in_zone: InZone) -> None:
         ),
         (clip(EntryState.HELD, reason=Reason.TWO_ATHLETES), AROUND, "changed during the take"),
         (
+            clip(EntryState.UNCERTAIN, detail=None),  # the daemon was killed meanwhile
+            AROUND,
+            "but no response came: it is looked up at the API at",
+        ),
+        (
             clip(EntryState.UNCERTAIN, detail="no answer"),
             AROUND,
             "only if it is certainly not there",
