@@ -410,10 +410,12 @@ def _pending_files(station: StationUnderTest) -> Iterator[PendingFile]:
         with suppress(OSError):
             quiet_s = station.now.utc_s - path.lstat().st_mtime
             is_video = path.suffix.lower() in suffixes
+            may_be_taken = may_take(path, daemon)
             yield PendingFile(
                 name=printable_file_name(path.name),
                 quiet_s=quiet_s,
                 is_video=is_video,
-                is_written=is_video and writer_state(path) is WriterState.OPEN,
-                may_be_taken=may_take(path, daemon),
+                # Whoever may not read a file cannot ask whether somebody writes it, either.
+                is_written=is_video and may_be_taken and writer_state(path) is WriterState.OPEN,
+                may_be_taken=may_be_taken,
             )

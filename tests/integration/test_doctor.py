@@ -1,5 +1,6 @@
 """Doctor on a real station: faults prepared in its files, its API and its database."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -8,11 +9,13 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder, StateFolderLock
+from agent.doctor import recordings
 from agent.doctor.check import CheckResult, Severity, StationUnderTest
 from agent.doctor.folders import check_mounts
 from agent.doctor.network import check_api
@@ -354,6 +357,28 @@ def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Stat
     _, found, _ = check_camera(patient_of(station))
     running.release()
     assert "\\x1b[2Jtxt" in found.finding and found.finding.isprintable()
+
+
+def test_a_video_that_the_service_may_not_read_is_a_finding_for_the_service_itself_too(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root, as whom tests may run, may read everything: so the refusals are made here."""
+
+    def refuse(path: Path) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(recordings, "may_take", lambda _path, _who: False)
+    monkeypatch.setattr(recordings, "writer_state", refuse)
+    (station.capture / "closed.mp4").write_bytes(b"of another user")
+    folder = StateFolder(station.state)
+    folder.prepare()
+    running = StateFolderLock(folder)
+    running.take()
+    found = examined(station, check_camera)
+    running.release()
+
+    assert found.state is Severity.BROKEN
+    assert found.finding == "1 cannot be read and moved by the service, such as closed.mp4"
 
 
 def test_a_camera_that_never_wrote(station: Station) -> None:
