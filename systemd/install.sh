@@ -689,8 +689,12 @@ while [ $# -gt 0 ]; do
         package=$(in_callers_folder "$2")
         shift
         ;;
-    --rollback) what=rollback ;;
-    --uninstall) what=uninstall ;;
+    --rollback | --uninstall)
+        case $what in
+        install | "${1#--}") what=${1#--} ;;
+        *) fail "--rollback and --uninstall exclude each other" "give the one that is meant" ;;
+        esac
+        ;;
     --purge) purge=yes ;;
     -h | --help)
         usage

@@ -169,6 +169,7 @@ def refuses_what_is_not_meant(box: ScratchRoot, source: Path) -> None:
     """Who asks for a removal, or forgets a word, gets no installation."""
     installer = str(source / "systemd/install.sh")
     assert "--uninstall --purge" in box.run(installer, "--purge", code=1)
+    assert "exclude each other" in box.run(installer, "--rollback", "--uninstall", code=1)
     assert "needs a source" in box.run(installer, "--camera", "--page", code=1)
     assert "not a camera" in box.run(installer, "--camera", "video0", code=1)
     box.run("test", "!", "-e", "/opt/spotter")
