@@ -458,7 +458,7 @@ def strange_certificate(drill: DrillEnvironment) -> None:
     asked = len(drill.sandbox.book.requests)
     entry = drill.release()
     drill.until_paused("tls")
-    hold("does not know" in str(drill.lane.paused_detail), "the alert names the fault")
+    hold("unknown authority" in str(drill.lane.paused_detail), "the alert names the fault")
     hold(len(drill.sandbox.book.requests) == asked, "nothing was said to it")
     hold(drill.entry(entry).failures == 0, "nothing counts against the clip")
     drill.sandbox.clear_faults()

@@ -53,7 +53,9 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
 
     real = {rehearsal.name: rehearsal for rehearsal in REHEARSALS}
     broken = Scenario("broken", "something is done", "It holds", fail)
-    some = [real["connection_cut"], broken, real["answer_lost"]]
+    # Also those that read what a person is told, whose words change more often than what holds.
+    read = [real[name] for name in ("too_large", "one_refused", "strange_certificate")]
+    some = [real["connection_cut"], *read, broken, real["answer_lost"]]
     monkeypatch.setattr("agent.cli.demo.run_drill", partial(run_drill, rehearsals=some))
 
     done = CliRunner().invoke(drill, ["--json"])
@@ -65,6 +67,9 @@ def test_what_holds_and_what_does_not_is_told_and_the_folder_is_kept(
     assert told == {
         "set_up": (True, None),
         "connection_cut": (True, None),
+        "too_large": (True, None),
+        "one_refused": (True, None),
+        "strange_certificate": (True, None),
         "broken": (False, "not so: two is more than three"),
         "answer_lost": (True, None),
         "books": (True, None),
