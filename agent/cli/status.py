@@ -242,6 +242,17 @@ def _page_needs(page: dict[str, object], unit: str) -> list[dict[str, str]]:
     return [{"what": "page", "told": text, "do": remedy}]
 
 
+def _pause_needs(pauses: object) -> list[dict[str, str]]:
+    """Return the paused parts, of which a line of its own has the details; the page has its own."""
+    assert isinstance(pauses, list)  # made above
+    return [
+        {"what": "paused", "told": f"{pause['part']} is paused", "do": "spotter doctor"}
+        for pause in pauses
+        if pause["part"] != StageName.PAGE and pause["reason"] != _FOLDER_MISSING
+    ]
+
+
+_FOLDER_MISSING = "folder_missing"  # of intake; it is among what must be done
 _KEYS = {
     "no_key": "no API key: uploads are paused",
     "key": "the API rejects the key: uploads are paused",
@@ -255,7 +266,7 @@ def needs_document(
     *,
     start: str | None,
     camera: Camera,
-    page: Sequence[dict[str, str]],
+    paused: Sequence[dict[str, str]],
     now_s: float,
 ) -> list[dict[str, str]]:
     """Return what must be done, the most urgent first.
@@ -266,7 +277,7 @@ def needs_document(
         lane: the way to the API.
         start: how the daemon is started; None: it runs.
         camera: what it does.
-        page: what must be done for it.
+        paused: what must be done for the page and other parts that are paused.
         now_s: Unix time.
     """
 
@@ -286,7 +297,7 @@ def needs_document(
     if not settings.paths.capture.is_dir():
         text = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
         needs.append({"what": "capture_folder", "told": text, "do": "spotter doctor"})
-    needs += page
+    needs += paused
     if camera.is_faulty:
         text = f"the camera is {camera_words(camera, now_s=now_s)}"
         needs.append({"what": "camera", "told": text, "do": "spotter doctor"})
@@ -422,7 +433,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
             lane,
             start=None if running else start_command(config),
             camera=camera,
-            page=_page_needs(page, unit_of(config)),
+            paused=[*_page_needs(page, unit_of(config)), *_pause_needs(disk["pauses"])],
             now_s=now.utc_s,
         ),
         "camera": camera_document(camera, now_s=now.utc_s),

@@ -65,7 +65,8 @@ def test_delivery_goes_on_when_others_have_filled_the_disk(
         filler = fill(disk)
         film(station, _CLIPS)
         until(lambda: status(station)["intake"]["reason"] == "disk_full")
-        assert "intake PAUSED" in station.spotter("status")
+        told = station.spotter("status")
+        assert "intake PAUSED" in told and "intake is paused (spotter doctor)" in told
 
         station.key_file.write_text(KEY)
         station.spotter("assign", "--clear")  # any command works, on a full disk too
