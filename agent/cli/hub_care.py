@@ -14,10 +14,10 @@ from pydantic import ValidationError
 
 from agent.backup import BackupContent, settings_of_backup, write_backup
 from agent.cli.care import place_settings, report_findings
-from agent.cli.common import json_option, print_columns, print_json
+from agent.cli.common import headed, json_option, local_time, print_columns, print_json
 from agent.cli.formatting import duration_words, size_words
 from agent.cli.pair import show_link
-from agent.clock import iso_utc, read_clock
+from agent.clock import read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
 from agent.doctor.hub import UNIT, hub_rounds
@@ -641,17 +641,18 @@ def workers(config: Path, as_json: bool) -> None:
     elif not joined and not invited:
         click.echo("no workers; invite one: spotter hub invite --worker NAME")
     else:
+        here = local_time()
         lines = [
             (
                 one.worker,
                 _doing(one),
                 "" if one.word is None else str(one.word.finished),
                 _ago(one.age_s),
-                iso_utc(one.since) or "",
+                here.moment(one.since),
             )
             for one in joined
         ]
-        head = ("WORKER", "STATE", "FINISHED", "LAST MESSAGE", "JOINED")
+        head = headed(("WORKER", "STATE", "FINISHED", "LAST MESSAGE", "JOINED ({zone})"), here)
         print_columns([head, *lines, *((name, "invited", "", "", "") for name in invited)])
 
 

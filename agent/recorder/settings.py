@@ -85,7 +85,10 @@ class ArmSettings(Table):
     @classmethod
     def _means_something(cls, value: str) -> str:
         if value not in {"assigned", "always"}:
-            parse_timetable(value)
+            try:
+                parse_timetable(value)
+            except ValueError as error:
+                raise ValueError(f"must be assigned, always or a timetable; {error}") from None
         return value
 
 

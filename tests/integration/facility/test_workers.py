@@ -160,7 +160,8 @@ def test_a_worker_finds_what_the_station_finds(
     hub.admit(helped)
     set_analysis(helped, offload="always")
     helper = worker("fast-1")
-    assert "fast-1" in hub.spotter("workers")
+    told = hub.spotter("workers")
+    assert "fast-1" in told and "JOINED (" in told.splitlines()[0] and "Z\n" not in told
     with helped.running(), helper.working():
         until(lambda: "workers connected" in helped.log.read_text())
         film_run(helped.capture / "run.mp4", seconds=4)

@@ -225,3 +225,9 @@ def test_a_mistake_in_the_settings_ends_with_78_and_without_the_address(tmp_path
     told = recorder.said()
     assert "camera.source" in told and "station.nonsense" in told
     assert "s3cret" not in told and "Traceback" not in told
+
+
+def test_a_wrong_mode_names_those_there_are(tmp_path: Path) -> None:
+    recorder = RecorderUnderTest(tmp_path, "test:", arm="sometimes")
+    assert recorder.start().wait(20) == 78
+    assert "must be assigned, always or a timetable" in recorder.said()
