@@ -255,7 +255,9 @@ def _quarantined(capture: Capture, _around: StatusContext) -> str:
 
 
 def _discarded(subject: Capture | Entry, around: StatusContext) -> str:
-    return f"was discarded at {around.moment(subject.changed_at)}: {reason_text(subject.reason)}"
+    text = f"was discarded at {around.moment(subject.changed_at)}: {reason_text(subject.reason)}"
+    names_another = subject.reason == Reason.SENT_ANEW and subject.detail  # "as e8"
+    return f"{text}, {subject.detail}" if names_another else text
 
 
 def _ready(entry: Entry, around: StatusContext) -> str:

@@ -114,6 +114,11 @@ def _at_greenwich(in_zone: InZone) -> None:
         (clip(EntryState.COMPLETED), AROUND, "its analysis is complete (spotter session e7)"),
         (clip(EntryState.DEAD, detail="HTTP 422: bad"), AROUND, "HTTP 422: bad"),
         (clip(EntryState.DISCARDED, reason=Reason.JOINED), AROUND, "one clip of both"),
+        (
+            clip(EntryState.DISCARDED, reason=Reason.SENT_ANEW, detail="as e8"),
+            AROUND,
+            "resent for the right athlete, as e8",
+        ),
     ],
 )
 def test_it_says_what_is_waited_for(
