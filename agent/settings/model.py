@@ -420,7 +420,7 @@ def is_loopback(host: str) -> bool:
 class DiskSettings(Table):
     """Disk space, and mounts that must be present."""
 
-    min_free_mb: Annotated[float, Field(ge=0, le=100_000_000)] | None = Field(
+    min_free_mb: Annotated[float, Field(ge=0, le=1_000_000_000)] | None = Field(
         None,
         description="Free space below which intake pauses.  If unset: 2 % of the disk, at least "
         "256 MB, at most 5000 MB, and never more than 10 % of it.",
