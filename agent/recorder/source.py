@@ -32,6 +32,9 @@ _OPEN_S, _READ_S = 4.0, 3.0  # of silence, after which the camera is taken for l
 _LOOK = {"analyzeduration": "500000"}
 _DECODE_NOTHING = [{"skip_frame": "all"}] * 8  # streams of one camera
 _LOOK_CLOSELY = {"analyzeduration": "2000000"}
+# Of several tracks, sound included, libav takes the times from the camera's RTCP reports: one whose
+# clock stands still or is set would interrupt the pictures at each of them.
+_FIRST_VIDEO_ALONE = {"allowed_media_types": "video", "max_streams": "1"}
 _SILENT_S = 2.5
 _OPENING = 8  # packets among which the first one's missing time is found
 _AT_ONCE_S = 0.004  # packets that are read at shorter intervals had piled up
@@ -232,7 +235,7 @@ class _HowToOpen(NamedTuple):
 
 def _how_to_open(camera: FilmedCamera, address: str) -> _HowToOpen:
     if address.startswith("rtsp"):
-        return _HowToOpen("rtsp", {"rtsp_transport": camera.transport})
+        return _HowToOpen("rtsp", {"rtsp_transport": camera.transport} | _FIRST_VIDEO_ALONE)
     if address.startswith("/dev/"):
         sizes = {"video_size": camera.size, "framerate": camera.rate and str(camera.rate)}
         options = {key: str(value) for key, value in sizes.items() if value}
