@@ -12,6 +12,7 @@ filmed while armed, too: the next start gives it its place, without a sidecar.
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 import stat
@@ -76,6 +77,7 @@ class CaptureWriter:
         self._file: _GrowingFile | None = None
         self._last: str | None = None  # the name of the file placed last
         self._looked_s = 0.0
+        self._claimed: int | None = None  # the hidden folder, open and locked
         self.placed = 0
 
     def look_after(self) -> None:
@@ -215,6 +217,27 @@ class CaptureWriter:
             self._hidden.mkdir(mode=0o770)
         if not stat.S_ISDIR(self._hidden.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "is not a folder", str(self._hidden))
+        self._claim()
+
+    def _claim(self) -> None:
+        """Keep every other recorder of this camera's name out of the hidden folder, until the end.
+
+        Two of them would write into the same files, and give each other's their places.
+        """
+        if self._claimed is not None:
+            if os.path.samestat(os.fstat(self._claimed), self._hidden.lstat()):
+                return
+            os.close(self._claimed)  # of a folder that is no longer there
+            self._claimed = None
+        claimed = os.open(self._hidden, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(claimed, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(claimed)
+            raise
+        except OSError:
+            pass  # a network's file system without such locks
+        self._claimed = claimed
 
     def _free_place(self, stem: str) -> Path:
         for number in range(1, _MOST_ALIKE):
@@ -239,6 +262,9 @@ class CaptureWriter:
         if number == errno.ENOENT:
             words, hint = "is missing", "create it, or mount its disk"
             trouble = RecorderTrouble.FOLDER_MISSING
+        elif number == errno.EWOULDBLOCK:
+            words = f"is in use by another recorder named {self._camera}"
+            hint = "end it, or give each recorder a camera.name of its own"
         elif number in (errno.ENOSPC, errno.EDQUOT):
             words = words if words.endswith("MB free") else "is full"
             hint, trouble = "free space on its disk", RecorderTrouble.DISK_FULL

@@ -204,6 +204,28 @@ def test_a_missing_folder_is_said_and_filming_goes_on_once_it_is_there(tmp_path:
     assert "recording resumed" in recorder.said()
 
 
+def test_of_two_recorders_of_one_name_one_records_until_it_ends(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "long.mp4", seconds=60)
+    first = RecorderUnderTest(tmp_path / "first", str(video), segment_s=2)
+    second = RecorderUnderTest(tmp_path / "second", str(video))
+    folder = f'capture = "{second.capture}"'
+    second.config.write_text(
+        second.config.read_text().replace(folder, f'capture = "{first.capture}"')
+    )
+    with first.running() as running:
+        until(lambda: list(first.capture.rglob("*.mkv")))
+        with second.running():
+            until(lambda: "in use by another recorder named main" in second.said())
+            placed = len(first.files())
+            until(lambda: len(first.files()) >= placed + 2)
+            assert "file recorded" not in second.said() and "interrupted" not in second.said()
+            running.terminate()
+            until(lambda: "recording resumed" in second.said())
+    assert "file recorded" in second.said()
+    for path in first.files():
+        assert first.sidecar(path) and len(shown_s(path)) == len(payloads(path))
+
+
 def test_a_disk_without_room_is_said_and_nothing_is_written(tmp_path: Path) -> None:
     video = make_video(tmp_path / "long.mp4", seconds=30)
     recorder = RecorderUnderTest(tmp_path, str(video), segment_s=2)
