@@ -64,6 +64,14 @@ class _Block:
     lines: list[str] = field(default_factory=list)
     numbers: dict[str, int] = field(default_factory=dict)  # of the last line of each property
 
+    @property
+    def changes(self) -> str | None:
+        """The id of the event of which it replaces one occurrence, as it is written."""
+        if "RECURRENCE-ID" not in self.numbers:
+            return None
+        values = (line.partition(":")[2] for line in self.lines if line[:3].upper() == "UID")
+        return next(values, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Event:
@@ -107,6 +115,8 @@ def read_plan_calendar(
     changed = {(event.uid, event.replaced) for event in events if event.replaced is not None}
     found: dict[str, dict[float, Turn]] = {}
     for event in events:
+        if "LOCATION" not in event.parts:
+            continue  # it only takes an occurrence away
         station = _station(event, stations)
         turns = found.setdefault(station, {})
         try:
@@ -127,20 +137,30 @@ def read_plan_calendar(
 def _valid(text: str) -> tuple[list[_Event], int]:
     """Return the latest version of each event, and how many name no station.
 
+    A changed occurrence without a place is among them where its event has one: it takes its place.
+
     Raises:
         RequestError: one cannot be read, or there are too many.
     """
     latest: dict[tuple[str, float | None], _Event] = {}
-    ignored = 0
-    for block in _blocks(text):
-        if "LOCATION" not in block.numbers:
-            ignored += 1
-            continue
+
+    def take(block: _Block) -> None:
         event = _read(block)
         key = event.uid, event.replaced
         if key not in latest or latest[key].sequence <= event.sequence:
             latest[key] = event
-    events = list(latest.values())
+
+    without_place = []
+    for block in _blocks(text):
+        if "LOCATION" in block.numbers:
+            take(block)
+        else:
+            without_place.append(block)
+    planned = {event.uid for event in latest.values()}
+    changes = [block for block in without_place if block.changes in planned]
+    for block in changes:
+        take(block)
+    events, ignored = list(latest.values()), len(without_place) - len(changes)
     if sum("RRULE" in event.block.numbers for event in events) > _MOST_RECURRING:
         raise RequestError(f"more than {_MOST_RECURRING} recurring events")
     return events, ignored
@@ -223,7 +243,8 @@ def _read(block: _Block) -> _Event:
         raise RequestError(_AT_LINE.format(block.line, printable(str(error), 200))) from None
     for name, why in parts.errors:
         number = block.numbers.get(name or "", block.line)
-        raise RequestError(_AT_LINE.format(number, f"{name or 'a line'} cannot be read: {why}"))
+        told = printable(f"{name or 'a line'} cannot be read: {why}", 200)
+        raise RequestError(_AT_LINE.format(number, told))
     uid = str(parts.get("UID", f"line {block.line}"))
     status = str(parts.get("STATUS", "")).strip().upper()
     event = _Event(
@@ -303,6 +324,8 @@ def _athlete(event: _Event, athletes: Mapping[str, HubAthlete]) -> str:
 
 def _occurrences(event: _Event, window: _Window) -> Iterator[tuple[float, float | None]]:
     """Yield when an event begins and ends, each time that it may touch the window."""
+    if event.is_cancelled:
+        return
     start, zone = _wall(event, "DTSTART"), _zone(event, "DTSTART")
     length = _length(event, start, zone)
     if length is not None and not timedelta() < length <= _LONGEST:
@@ -310,15 +333,14 @@ def _occurrences(event: _Event, window: _Window) -> Iterator[tuple[float, float 
             "ends before it begins" if length <= timedelta() else f"lasts over {_LONGEST.days} days"
         )
         raise event.refuse("DTEND" if "DTEND" in event.parts else "DURATION", f"it {why}")
-    if event.is_cancelled:
-        return
     earliest = _naive(window.begins, zone) - (length or timedelta())
     latest = _naive(window.ends, zone)
     starts = {start} if "RRULE" not in event.parts else set(_recur(event, start, zone, latest))
     starts |= set(_walls(event, "RDATE", zone))
     starts -= set(_walls(event, "EXDATE", zone))
+    days_off = {one for one in _listed(event, "EXDATE") if not isinstance(one, datetime)}
     for one in sorted(starts):
-        if earliest <= one < latest:
+        if earliest <= one < latest and one.date() not in days_off:
             yield _moment(one, zone), None if length is None else _moment(one + length, zone)
 
 
@@ -484,14 +506,19 @@ def _of(event: _Event, name: str, moment: object) -> datetime:
 
 def _walls(event: _Event, name: str, zone: tzinfo | None) -> Iterator[datetime]:
     """Yield the times of a list of them, by the clocks of a zone."""
+    for moment in _listed(event, name):
+        if isinstance(moment, datetime) and moment.tzinfo is not None:
+            yield _naive(moment.timestamp(), zone)
+        else:
+            yield _of(event, name, moment)
+
+
+def _listed(event: _Event, name: str) -> Iterator[object]:
+    """Yield the times of a list of them, and the days; of a period, when it begins."""
     told = event.parts.get(name, [])
     for given in told if isinstance(told, list) else [told]:
         for one in given.dts:
-            moment = one.dt[0] if isinstance(one.dt, tuple) else one.dt
-            if isinstance(moment, datetime) and moment.tzinfo is not None:
-                yield _naive(moment.timestamp(), zone)
-            else:
-                yield _of(event, name, moment)
+            yield one.dt[0] if isinstance(one.dt, tuple) else one.dt
 
 
 def _zone(event: _Event, name: str) -> tzinfo | None:

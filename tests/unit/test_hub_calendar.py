@@ -94,6 +94,13 @@ def _begins(*events: str, days: int = 7) -> list[str]:
             ),
             ["27 10:00", "29 10:00", "31 12:00"],
         ),
+        (
+            (
+                *("DTSTART:20260327T100000", "RRULE:FREQ=DAILY;COUNT=4"),
+                "EXDATE;VALUE=DATE:20260328,20260330",  # as some calendars write a whole day
+            ),
+            ["27 10:00", "29 10:00"],
+        ),
         (("DTSTART;VALUE=DATE:20260320", "RRULE:FREQ=WEEKLY"), ["27 00:00", "03 00:00"]),
         (("DTSTART:20060401T100000", "RRULE:FREQ=YEARLY"), ["01 10:00"]),
     ],
@@ -118,6 +125,17 @@ def test_a_changed_or_cancelled_occurrence_takes_the_place_of_its_own() -> None:
         (f"{datetime.fromtimestamp(one.begins, _BERLIN):%d %H:%M}", one.user_id) for one in found
     ]
     assert sorted(told) == [("27 10:00", "ada"), ("28 15:00", "Grace2")]
+
+
+def test_an_occurrence_that_has_lost_its_place_is_not_planned() -> None:
+    daily = _event("UID:1", "DTSTART:20260327T100000", "DTEND:20260327T110000", "RRULE:FREQ=DAILY")
+    place = "LOCATION:rack-1\r\n"
+    elsewhere = _event("UID:1", "RECURRENCE-ID:20260328T100000", "DTSTART:20260328T150000")
+    cancelled = _event("UID:1", "RECURRENCE-ID:20260329T080000Z", "STATUS:CANCELLED")
+    another = _event("UID:2", "RECURRENCE-ID:20260330T100000", "DTSTART:20260330T150000")
+    events = (elsewhere.replace(place, ""), cancelled.replace(place, ""), daily)
+    assert _begins(*events, another.replace(place, ""), days=4) == ["27 10:00", "30 10:00"]
+    assert _read(*events, another.replace(place, "")).ignored == 1
 
 
 def test_a_later_version_of_an_event_counts() -> None:
@@ -155,6 +173,7 @@ _AT = "DTSTART:20260327T100000"
     [
         (_event("DTSTART:2026"), "line 6: DTSTART cannot be read"),
         (_event("UID:1"), "line 3: no DTSTART"),
+        (_event(_AT, "SEQUENCE:" + "9" * 1000), "line 7: SEQUENCE cannot be read"),
         (
             _event("DTSTART;TZID=Mars/Olympus:20260327T100000"),
             "line 6: unknown time zone 'Mars/Oly",
