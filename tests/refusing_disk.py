@@ -1,4 +1,5 @@
-"""A disk that refuses: calls of one process on one folder fail by chance, as long as a test asks.
+"""A disk that refuses: calls of one process on one folder fail by chance, or wait, as long as a
+test asks.
 
 A small library is put before the system's own.  It needs a compiler, and no rights.
 """
@@ -43,6 +44,10 @@ static int refused(const char *path, int writes) {
     words[size] = 0;
     if (sscanf(words, "%d %d", &number, &percent) != 2) return 0;
     if (!writes && number != EIO) return 0;
+    if (!number) { /* wait until the control is gone */
+        while (syscall(SYS_access, control, F_OK) == 0) usleep(10000);
+        return 0;
+    }
     if (!drawn)
         drawn = (unsigned long)&words ^ ((unsigned long)getpid() << 16) ^ 88172645463UL;
     drawn ^= drawn << 13; drawn ^= drawn >> 7; drawn ^= drawn << 17;
@@ -123,6 +128,10 @@ class RefusingDisk:
             "REFUSING_FOLDER": str(self.folder),
             "REFUSING_CONTROL": str(self.control),
         }
+
+    def hanging(self) -> contextlib.AbstractContextManager[None]:
+        """Let whoever writes wait meanwhile."""
+        return self.refusing(0, percent=100)
 
     @contextlib.contextmanager
     def refusing(self, number: int, *, percent: int) -> Iterator[None]:

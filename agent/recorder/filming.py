@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import structlog
 
-from agent.camera_link import FilmingOrder, RecorderReport, RecorderState
+from agent.camera_link import FilmingOrder, RecorderReport, RecorderState, RecorderTrouble
 from agent.clock import Instant, Now
 from agent.errors import AgentError
 from agent.recorder.arming import ArmedState, Arming
@@ -40,6 +40,7 @@ STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
 _AGREES_S = 2.0  # a camera's clock that is further off proves nothing
+_HANGS_S = 10.0  # for which one step of filming takes: only the disk can hold it up
 _LOOK_AFTER_EVERY_S = 5.0  # at the folder, while no file grows in it
 _STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
 _MB = 1_000_000
@@ -162,6 +163,7 @@ class FilmingLoop:
         self._reopen = reopen
         self._arming = Arming(policy.arming())
         self._plan = RecordingPlan(policy.cutting)
+        self._capture = policy.capture
         self._writer = CaptureWriter(
             policy.capture,
             policy.camera.name,
@@ -176,6 +178,7 @@ class FilmingLoop:
         self._dropped = 0
         self._reported_s = float("-inf")  # since boot: when the report was made
         self._looked_after_s = float("-inf")
+        self._hangs = False
         self.still: StillSource | None = None
         self.report = self._reported(RecorderState.CONNECTING, ArmedState(armed_by=None, since_s=0))
 
@@ -185,6 +188,29 @@ class FilmingLoop:
             self.step(self._mailbox.take(LOOK_EVERY_S))
             self._mailbox.gather()
         self._carry_out(self._plan.end(EndReason.SHUTDOWN))
+
+    def report_now(self) -> RecorderReport:
+        """Return how the camera does, to one other thread: a disk that hangs holds up this one."""
+        now, report, reported_s = self._now(), self.report, self._reported_s
+        assert now.boot_s is not None  # the clock of this process
+        silent_s = now.boot_s - reported_s
+        hung, self._hangs = self._hangs, _HANGS_S < silent_s < float("inf")
+        if not self._hangs:
+            return report
+        error = StorageError(
+            f"the capture folder {self._capture} does not answer",
+            hint="check its disk, or restart the box: recording resumes once it answers",
+            trouble=RecorderTrouble.NOT_WRITABLE,
+        )
+        if not hung:
+            log.error("recording not stored", error=str(error), hint=error.hint)
+        return replace(
+            report,
+            state=RecorderState.NOT_STORED,
+            since_s=now.utc_s - silent_s,
+            trouble=error.trouble,
+            error=_with_hint(error),
+        )
 
     def step(self, message: object | None) -> None:
         """Deal with one message, or with the passing of time."""

@@ -85,7 +85,7 @@ def run_recorder(policy: RecorderPolicy) -> None:
     try:
         link = StationLink(
             policy.socket,
-            lambda: filming.report,
+            filming.report_now,
             mailbox.put,
             still,
             reader.choose,

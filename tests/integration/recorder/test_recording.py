@@ -3,13 +3,17 @@
 import os
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 
+from agent.camera_link import LineReader, RecorderReport, RecorderState, RecorderTrouble
 from agent.intake.stage import read_sidecar
+from agent.wakeup import short_path
 from tests.recorder import RecorderUnderTest, Scheduling, make_video, payloads, shown_s
+from tests.refusing_disk import build
 from tests.rtsp import free_port, rtsp_server
 from tests.station import until
 
@@ -224,6 +228,34 @@ def test_of_two_recorders_of_one_name_one_records_until_it_ends(tmp_path: Path) 
     assert "file recorded" in second.said()
     for path in first.files():
         assert first.sidecar(path) and len(shown_s(path)) == len(payloads(path))
+
+
+def test_a_disk_that_hangs_is_told_though_the_thread_that_films_hangs_with_it(
+    tmp_path: Path,
+) -> None:
+    recorder = RecorderUnderTest(tmp_path, str(make_video(tmp_path / "long.mp4", seconds=60)))
+    disk = build(tmp_path, folder=recorder.capture)
+    with socket.socket(socket.AF_UNIX) as station, recorder.running(**disk.environment):
+        with short_path(recorder.socket) as short:
+            station.bind(short)
+        station.listen()
+        link, lines = station.accept()[0], LineReader()
+
+        def told() -> RecorderReport | None:
+            """Return the next report."""
+            found = [one["report"] for one in lines.take(link.recv(65536)) if "report" in one]
+            return RecorderReport.of_message(found[-1]) if found else None
+
+        with link:
+            until(lambda: (one := told()) and one.state is RecorderState.RECORDING)
+            with disk.hanging():
+                until(lambda: (one := told()) and one.state is RecorderState.NOT_STORED)
+                hung = told()
+                assert hung is not None and "does not answer" in str(hung.error)
+                assert hung.trouble is RecorderTrouble.NOT_WRITABLE
+            until(lambda: (one := told()) and one.state is RecorderState.RECORDING)
+    (file,) = recorder.files()
+    assert len(shown_s(file)) == len(payloads(file))
 
 
 def test_a_disk_without_room_is_said_and_nothing_is_written(tmp_path: Path) -> None:
