@@ -9,6 +9,8 @@ from enum import StrEnum
 
 MOST_REORDERED = 16  # pictures that a codec may hold back for a later one (H.264, HEVC, AV1)
 _DRIFT = 1e-3  # seconds per second: cameras' clocks are off by less
+_WINDOW_S = 10.0  # by stamps and by arrival: a stall, after which packets pile up, is none
+_WRONG_SPEED, _WRONG_BY_S, _WRONG_WINDOWS = 0.03, 3.0, 4  # longer than a network's queue grows
 _JUMP_S = 2.0  # by so much more than the time that passed, time stamps do not run forward
 
 
@@ -23,23 +25,47 @@ class StreamPacket:
     filmed_s: float  # seconds since boot, as far as its arrival and its timestamp show
 
 
+class _Windows:
+    """Finds the least delay of packets, one window after the other."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[float, float] | None = None  # its first stamp, and when that came
+        self._least_s = 0.0
+
+    def ended(self, pts_s: float, arrived_s: float) -> float | None:
+        """Return the least delay of the window that this packet ends; None where it ends none."""
+        delay_s = arrived_s - pts_s
+        if self._begun is None:
+            self._begun, self._least_s = (pts_s, arrived_s), delay_s
+            return None
+        least_s = self._least_s = min(self._least_s, delay_s)
+        if min(pts_s - self._begun[0], arrived_s - self._begun[1]) < _WINDOW_S:
+            return None
+        self._begun, self._least_s = (pts_s, arrived_s), delay_s
+        return least_s
+
+
 class ArrivalClock:
     """Estimates when packets were filmed, by those that came with the least delay.
 
     Network and camera hold packets back, and never send one early.  So the least difference of
     arrival and time stamp is nearest to the truth; it may rise slowly, as two clocks drift apart.
+    Where it has been higher for a whole window, the stamps run slower than that.
     """
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
         self._seen_s = 0.0
+        self._windows = _Windows()
 
     def filmed_s(self, pts_s: float, arrived_s: float) -> float:
         """Return when a packet was filmed that arrived now: never later than its arrival."""
         offset_s = arrived_s - pts_s
         if self._offset_s is not None:
-            drift_s = _DRIFT * max(0.0, arrived_s - self._seen_s)
-            offset_s = min(offset_s, self._offset_s + drift_s)
+            highest_s = self._offset_s + _DRIFT * max(0.0, arrived_s - self._seen_s)
+            if (least_s := self._windows.ended(pts_s, arrived_s)) is not None:
+                highest_s = max(highest_s, least_s)
+            offset_s = min(offset_s, highest_s)
         self._offset_s, self._seen_s = offset_s, arrived_s
         return min(pts_s + offset_s, arrived_s)
 
@@ -51,6 +77,7 @@ class TimeFault(StrEnum):
     REPEATED = "repeated"
     BACKWARD = "backward"
     FORWARD = "forward"  # further than time has passed
+    SPEED = "at another speed than time"
 
 
 class TimeCheck:
@@ -58,12 +85,18 @@ class TimeCheck:
 
     It keeps the 16 latest times.  A time that is not later than one which has left them could not
     be given a decode time in order: so much no codec reorders.
+
+    Cameras that count pictures instead of reading a clock send more or fewer than they say, as in
+    the dark.  Where pictures are reordered, nothing better than their stamps is known.
     """
 
     def __init__(self) -> None:
         self._latest: list[float] = []  # a heap
         self._left_s: float | None = None
         self._arrived_s = 0.0
+        self._windows = _Windows()
+        self._least_s: list[float] = []  # delays of the last windows, as long as they rise or fall
+        self._reorders = False
 
     def fault(self, pts_s: float | None, arrived_s: float) -> TimeFault | None:
         """Return what is wrong with the next packet's time stamp; None where nothing is.
@@ -73,6 +106,7 @@ class TimeCheck:
         found = TimeFault.MISSING if pts_s is None else self._compare(pts_s, arrived_s)
         if found is not None:
             self._latest, self._left_s = [], None
+            self._windows, self._least_s = _Windows(), []
         if pts_s is not None:
             heapq.heappush(self._latest, pts_s)
             if len(self._latest) > MOST_REORDERED:
@@ -90,7 +124,22 @@ class TimeCheck:
         if has_left or latest_s - pts_s > _JUMP_S:
             return TimeFault.BACKWARD
         passed_s = arrived_s - self._arrived_s
-        return TimeFault.FORWARD if pts_s - latest_s > passed_s + _JUMP_S else None
+        if pts_s - latest_s > passed_s + _JUMP_S:
+            return TimeFault.FORWARD
+        self._reorders = self._reorders or pts_s < latest_s
+        return TimeFault.SPEED if self._has_wrong_speed(pts_s, arrived_s) else None
+
+    def _has_wrong_speed(self, pts_s: float, arrived_s: float) -> bool:
+        """Tell whether delays have grown, or shrunk, in window after window."""
+        least_s = self._windows.ended(pts_s, arrived_s)
+        if least_s is None or self._reorders:
+            return False
+        before, limit_s = self._least_s, _WRONG_SPEED * _WINDOW_S
+        change_s = least_s - before[-1] if before else 0.0
+        continues = len(before) < 2 or (change_s > 0) == (before[-1] > before[-2])
+        self._least_s = [*before, least_s] if abs(change_s) > limit_s and continues else [least_s]
+        so_far_s = abs(self._least_s[-1] - self._least_s[0])
+        return len(self._least_s) > _WRONG_WINDOWS and so_far_s > _WRONG_BY_S
 
 
 _BEFORE_ALL = 60_000  # more than any stream reorders, in milliseconds

@@ -317,7 +317,9 @@ class _Stream:
             is_live = bool(opening) and packet.arrived_s - opening[-1].arrived_s > _AT_ONCE_S
             opening.append(packet)
             if (is_live and len(opening) >= _OPENING) or len(opening) >= _MOST_AT_ONCE:
-                yield from as_sent(opening)
+                for sent in as_sent(opening):
+                    gathers = check.fault(sent.pts_s, sent.arrived_s) is None and gathers
+                    yield sent
                 opening = None
 
     def _read(self) -> Iterator[SourcePacket]:

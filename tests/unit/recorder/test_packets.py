@@ -96,6 +96,54 @@ def test_nothing_was_filmed_after_it_arrived_and_the_least_delay_counts(
     assert filmed[-1] - (len(delays) - 1) * step_s <= least_s + drift_s + 1e-6
 
 
+def _late_s(sent: list[tuple[float, float]]) -> list[float]:
+    """Return by how much each packet is taken to have come late, of its stamp and its arrival."""
+    clock = ArrivalClock()
+    return [arrived_s - clock.filmed_s(pts_s, arrived_s) for pts_s, arrived_s in sent]
+
+
+@pytest.mark.parametrize(("speed", "most_s"), [(0.999, 0.1), (0.99, 0.25), (0.9, 2.5)])
+def test_stamps_slower_than_time_are_followed_for_hours(speed: float, most_s: float) -> None:
+    arrivals = [n * 0.04 for n in range(4 * 3600 * 25)]
+    assert max(_late_s([(at_s * speed, at_s) for at_s in arrivals])) < most_s
+
+
+def test_what_a_stall_of_the_network_held_back_was_filmed_before() -> None:
+    stalls = [(at_s, at_s + 120.0) for at_s in (60.0, 300.0, 600.0)]
+    sent = []
+    for n in range(900 * 25):
+        at_s = n * 0.04
+        held = [ends for begins, ends in stalls if begins < at_s < ends]
+        sent.append((at_s, max([at_s, *held])))
+    late = _late_s(sent)
+    assert all(
+        abs(late_s - (arrived_s - at_s)) < 0.2
+        for late_s, (at_s, arrived_s) in zip(late, sent, strict=True)
+    )
+
+
+@pytest.mark.parametrize("speed", [0.5, 0.9, 0.95, 1.05, 1.2, 2.0])
+def test_stamps_that_count_pictures_at_the_wrong_rate_are_a_fault_within_two_minutes(
+    speed: float,
+) -> None:
+    times = [n * 0.04 for n in range(120 * 25)]
+    found = _faults([at_s * speed for at_s in times], times)
+    assert TimeFault.SPEED in found and set(found) <= {None, TimeFault.SPEED}
+    assert found[: 30 * 25] == [None] * (30 * 25)  # what a network may do
+
+
+@pytest.mark.parametrize("speed", [0.98, 1.0, 1.02])
+def test_a_clock_that_is_a_little_off_and_a_queue_that_fills_are_none(speed: float) -> None:
+    times = [n * 0.04 for n in range(3600 * 25)]
+    arrivals = [at_s + min(2.0, 0.1 * max(0.0, at_s - 600.0)) for at_s in times]
+    assert not any(_faults([at_s * speed for at_s in times], arrivals))
+
+
+def test_reordered_pictures_keep_their_stamps_at_any_speed() -> None:
+    order = [n + (0, 2, -1, -1)[n % 4] for n in range(120 * 25)]
+    assert not any(_faults([n * 0.05 for n in order], [n * 0.04 for n in range(len(order))]))
+
+
 def _packet(at_s: float, size: int, *, is_keyframe: bool = False) -> StreamPacket:
     return StreamPacket(b"\0" * size, at_s, 0.04, is_keyframe, at_s)
 
