@@ -23,7 +23,7 @@ _VIDEO, _SOUND = 96, 8  # payload types
 _PARAMETERS = (7, 8)  # kinds of NAL unit: a sequence's and a picture's set
 _KIND = 0x1F
 
-Answer = Callable[[str], str | None]  # to a method; None: as it should be
+Answer = Callable[[str], str | None]  # to a method; None: as it should be, "": hangs up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,9 @@ class ScriptedCamera:
                 body = ""
                 if answer is None:
                     answer, body = self._answer(method, address, headers, channels)
+                if not answer:
+                    viewer.shutdown(socket.SHUT_RDWR)
+                    return
                 told = f"{answer}\r\nCSeq: {headers['cseq']}\r\n"
                 with lock:
                     viewer.sendall(f"RTSP/1.0 {told}\r\n{body}".encode())

@@ -45,9 +45,15 @@ _ENCODED = {"preset": "veryfast", "crf": "20", "tune": "zerolatency"}
 _TEST_FPS = 30
 _MILLISECOND = Fraction(1, 1000)
 _IS_ON = "is it on, and in this network?"
+_OTHERS = "end other viewers of the camera, such as its app, or try the other camera.transport"
 _PLUGGED_IN = "is it plugged in, and is camera.source right?"
 _Told = tuple[str, str, RecorderTrouble]  # what happened, what to do
 _WORDS: dict[int, _Told] = {
+    errno.EPERM: (  # libav's -1, where an answer was due
+        "ended the connection",
+        f"it is opened again; if it stays so, {_OTHERS}",
+        RecorderTrouble.BROKE_OFF,
+    ),
     errno.ECONNREFUSED: (
         "refuses the connection",
         "is it on, and is the port right?",
@@ -68,6 +74,7 @@ _WORDS: dict[int, _Told] = {
         "end that program, or let it write into the capture folder",
         RecorderTrouble.BUSY,
     ),
+    errno.EPROTONOSUPPORT: ("refuses this transport", _OTHERS, RecorderTrouble.BUSY),
     errno.EACCES: (
         "may not be opened",
         "the user spotter-camera must be in the group video",
@@ -77,9 +84,12 @@ _WORDS: dict[int, _Told] = {
 _BY_KIND: dict[str, _Told] = {
     "HTTPUnauthorizedError": (
         "rejects user or password",
-        "check the user in camera.source and the camera's password, then restart the recorder",
+        "check the user in camera.source and the camera's password, then restart the recorder; "
+        "of Digest, the camera must offer MD5, not SHA-256 alone",
         RecorderTrouble.REJECTED,
     ),
+    "HTTPOtherClientError": ("refuses one more stream", _OTHERS, RecorderTrouble.BUSY),
+    "HTTPServerError": ("has no stream to give now", _OTHERS, RecorderTrouble.BUSY),
     "HTTPForbiddenError": (
         "refuses this user",
         "check the user's rights in the camera",

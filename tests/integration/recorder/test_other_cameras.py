@@ -6,13 +6,21 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pytest
 from av.video.frame import VideoFrame
 
+from agent.camera_link import RecorderTrouble
 from agent.clock import Instant
 from agent.recorder.cutting import CutPolicy
 from agent.recorder.filming import FilmingLoop, Mailbox
 from agent.recorder.policy import FilmedCamera, RecorderPolicy
-from agent.recorder.source import CameraFormat, encode_picture, new_encoder
+from agent.recorder.source import (
+    CameraError,
+    CameraFormat,
+    encode_picture,
+    new_encoder,
+    opened_camera,
+)
 from tests.faulty_camera import make_footage
 from tests.recorder import RecorderUnderTest, shown_s
 from tests.scripted_camera import Script, scripted_camera
@@ -64,3 +72,34 @@ def test_stamps_at_the_wrong_rate_are_replaced_by_when_pictures_arrive(tmp_path:
     assert shown_s(before)[-1] < 60.0 * speed
     steps = [b - a for a, b in pairwise(shown_s(after))]
     assert len(steps) > 60 * rate and max(abs(step - 1 / rate) for step in steps) < 0.002
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "words", "trouble"),
+    [
+        ("SETUP", "453 Not Enough Bandwidth", "refuses one more stream", RecorderTrouble.BUSY),
+        ("SETUP", "461 Unsupported Transport", "refuses this transport", RecorderTrouble.BUSY),
+        ("PLAY", "454 Session Not Found", "end other viewers", RecorderTrouble.BUSY),
+        ("DESCRIBE", "503 Service Unavailable", "no stream to give now", RecorderTrouble.BUSY),
+        ("PLAY", "", "ended the connection", RecorderTrouble.BROKE_OFF),
+        (
+            "DESCRIBE",
+            '401 Unauthorized\r\nWWW-Authenticate: Digest realm="x",nonce="y",algorithm=SHA-256',
+            "not SHA-256 alone",
+            RecorderTrouble.REJECTED,
+        ),
+    ],
+)
+def test_what_a_camera_refuses_is_told_with_what_to_do(
+    tmp_path: Path, method: str, answer: str, words: str, trouble: RecorderTrouble
+) -> None:
+    script = Script(answer=lambda asked: answer if asked == method else None)
+    with scripted_camera(make_footage(tmp_path / "usual.au", size=64), script) as camera:
+        address = camera.address.replace("://", "://kim:s3cret@")
+        with (
+            pytest.raises(CameraError) as caught,
+            opened_camera(FilmedCamera(name="main", source=address)),
+        ):
+            pass
+    told = f"{caught.value}: {caught.value.hint}"
+    assert words in told and "s3cret" not in told and caught.value.trouble is trouble
