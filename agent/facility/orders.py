@@ -303,6 +303,7 @@ def _applied(kept: StationRelease) -> OrderReport:
 SET_BY = "hub"
 MOST_TURNS = 500
 _AGREES_S = 60.0
+_SAME_END_S = 2.0  # ends that are no further apart are the same
 _DONE = "hub-plan-turn"  # the turn that was put on the station, or that a coach overruled
 
 _Moment = Annotated[float, Field(ge=0, le=1e11)]  # Unix time
@@ -411,19 +412,21 @@ class PlanKeeper:
     def carry_out(self, now: Instant) -> bool:
         """Put on the station whose turn has begun; return whether anybody was.
 
-        Once for each turn: a coach who says something else afterwards, or has said it since the
-        plan was made, is right until the next turn.
+        Once for each turn, and again where the plan gives it another end: a coach who says
+        something else afterwards, or has said it since the plan was made, is right until the next
+        turn.
         """
         if self._plan is None or not (now.trusted or self._clock_agrees):
             return False
         turn = self._plan.turn_at(now.utc_s)
         if turn is None:
             return False
-        if self._outbox.switches.get(_DONE) == turn.key:
+        is_done = self._outbox.switches.get(_DONE) == turn.key
+        if is_done and not self._ends_otherwise(turn):
             self._compare(turn)
             return False
         said_at = self._coach_at()
-        if said_at is not None and said_at > max(turn.begins, self._plan.issued_at):
+        if not is_done and said_at is not None and said_at > max(turn.begins, self._plan.issued_at):
             self._outbox.switches.set(_DONE, turn.key)
             self._compare(turn)
             return False
@@ -458,6 +461,17 @@ class PlanKeeper:
             set_by=SET_BY,
             lasts_s=lasts_s,
         )
+
+    def _ends_otherwise(self, turn: Turn) -> bool:
+        """Tell whether the plan gave this turn another end after it was put on the station."""
+        last = self._latest()
+        if last is None or last.set_by != SET_BY or last.user_id != turn.user_id:
+            return False
+        if last.starts.utc_s < turn.begins - _AGREES_S:  # an earlier turn: this one was refused
+            return False
+        if last.lasts_s is None or turn.ends is None:
+            return last.lasts_s is not turn.ends
+        return abs(last.starts.utc_s + last.lasts_s - turn.ends) > _SAME_END_S
 
     def _compare(self, turn: Turn) -> None:
         """Note whether a coach has said something else than this turn."""

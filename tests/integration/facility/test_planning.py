@@ -78,6 +78,25 @@ def test_a_turn_is_carried_out_once_and_again_by_nothing(outbox: Outbox, tmp_pat
     assert outbox.assignments.all()[-1].lasts_s == 299.0
 
 
+@pytest.mark.parametrize(
+    ("before_s", "after_s", "lasts_s"), [(600, 1200, 900.0), (600, 400, 100.0), (600, None, None)]
+)
+def test_another_end_of_a_turn_counts_while_it_lasts(
+    outbox: Outbox, tmp_path: Path, before_s: float, after_s: float | None, lasts_s: float | None
+) -> None:
+    made = keeper(outbox, tmp_path)
+    made.hear(plan(turn("ada", 0, before_s)).sealed(HUB))
+    assert made.carry_out(instant(1))
+    made.hear(plan(turn("ada", 0, after_s), revision=2).sealed(HUB))
+    assert made.carry_out(instant(300)) and not made.carry_out(instant(301))
+    assert not keeper(outbox, tmp_path).carry_out(instant(302))  # nor after a restart
+    assert [said.lasts_s for said in outbox.assignments.all()] == [before_s - 1, lasts_s]
+    coach_says(outbox, "eve", instant(303))
+    made.hear(plan(turn("ada", 0, 2000), revision=3).sealed(HUB))
+    assert not made.carry_out(instant(304)) and made.report.state == "overruled"
+    assert assigned(outbox) == ["ada", "ada", "eve"]
+
+
 def test_a_coach_overrules_until_the_next_turn(outbox: Outbox, tmp_path: Path) -> None:
     made = keeper(outbox, tmp_path)
     made.hear(plan(turn("ada", 0), turn("bob", 600)).sealed(HUB))
