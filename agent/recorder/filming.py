@@ -40,6 +40,7 @@ STALLED_S = 2.5  # without a packet, a camera is taken for lost
 _MEASURED_S = 5.0
 _FAULTS, _WITHIN_S = 3, 10.0  # so many bad times within so long: the camera's clock is not used
 _AGREES_S = 2.0  # a camera's clock that is further off proves nothing
+_KEYFRAME_WITHIN_S = 30.0  # without one, no file can begin; some cameras send one when opened
 _HANGS_S = 10.0  # for which one step of filming takes: only the disk can hold it up
 _LOOK_AFTER_EVERY_S = 5.0  # at the folder, while no file grows in it
 _STORE_AGAIN = Backoff(base_s=1.0, longest_s=10.0)
@@ -164,6 +165,7 @@ class FilmingLoop:
         self._arming = Arming(policy.arming())
         self._plan = RecordingPlan(policy.cutting)
         self._capture = policy.capture
+        self._segment_s = policy.cutting.segment_s
         self._writer = CaptureWriter(
             policy.capture,
             policy.camera.name,
@@ -290,7 +292,22 @@ class FilmingLoop:
         stream = self._stream
         if stream is None:
             return
-        self._trouble = None
+        if source.is_keyframe:
+            stream.keyframe_s = source.arrived_s
+        elif self._lacks_keyframe(stream, source):
+            error = CameraError(
+                f"{self._camera.host} sends no keyframe",
+                hint="set its keyframe (I-frame) distance to a second or two, without smart codecs",
+                trouble=RecorderTrouble.UNREADABLE,
+            )
+            self._has_broken_off(error)
+            self._reopen()
+            return
+        is_unreadable = self._trouble is not None and (
+            self._trouble.trouble is RecorderTrouble.UNREADABLE
+        )
+        if source.is_keyframe or not is_unreadable:
+            self._trouble = None
         self._look_for_dropped()
         if stream.has_changed(source):
             self._break_off("the camera changed its picture")
@@ -305,6 +322,15 @@ class FilmingLoop:
         stream.gauge.add(packet)
         self._show(packet, stream.camera)
         self._carry_out(self._plan.take(packet, armed))
+
+    def _lacks_keyframe(self, stream: "_StreamState", source: SourcePacket) -> bool:
+        """Tell whether no file can begin for want of a keyframe, or the one that grows end."""
+        if not self._camera.is_network:
+            return False  # a file would be played from its beginning
+        within_s = _KEYFRAME_WITHIN_S
+        if self._plan.is_filming:
+            within_s = max(within_s, self._segment_s)
+        return source.arrived_s - stream.keyframe_s > within_s
 
     def _show(self, packet: StreamPacket, camera: CameraFormat) -> None:
         """Keep what a picture of this moment can be made of."""
@@ -408,6 +434,7 @@ class _StreamState:
     def __init__(self, camera: CameraFormat, opened: Instant) -> None:
         self.camera = camera
         self.arrived_s = opened.boot_s or 0.0  # when it last sent anything
+        self.keyframe_s = self.arrived_s  # when the last keyframe came, or it was opened
         self.gauge = Gauge()
         self.delay_s: float | None = None  # by the camera's own clock, where it agrees with ours
         self._clock = ArrivalClock()

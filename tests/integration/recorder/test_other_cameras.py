@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from agent.camera_link import RecorderTrouble
+from agent.camera_link import RecorderState, RecorderTrouble
 from agent.clock import Instant
 from agent.recorder.cutting import CutPolicy
 from agent.recorder.filming import FilmingLoop, Mailbox
@@ -26,6 +26,8 @@ from tests.recorder import RecorderUnderTest, shown_s
 from tests.scripted_camera import Script, scripted_camera
 from tests.station import until
 
+_RATE = 10  # pictures a second
+
 
 def test_a_clock_in_reports_that_stands_still_interrupts_no_pictures(tmp_path: Path) -> None:
     # Of a stream with sound, libav would move the pictures' times by it at each report.
@@ -41,37 +43,76 @@ def test_a_clock_in_reports_that_stands_still_interrupts_no_pictures(tmp_path: P
     assert [recorder.sidecar(path)["ended_by"] for path in recorder.files()] == ["shutdown"]
 
 
-def test_stamps_at_the_wrong_rate_are_replaced_by_when_pictures_arrive(tmp_path: Path) -> None:
-    rate, speed = 10, 2.0  # pictures a second, and how fast the camera's stamps run
-    camera = FilmedCamera(name="main", source="test:")
-    policy = RecorderPolicy(
-        camera=camera,
-        mode="always",
-        tail_s=0.0,
-        cutting=CutPolicy(pre_roll_s=1.0, segment_s=3600.0, quiet_s=3600.0, ring_bytes=10_000_000),
-        capture=tmp_path,
-        min_free_bytes=0.0,
-        socket=None,
-    )
-    moment = [1000.0]  # seconds since boot
-    loop = FilmingLoop(
-        policy,
-        Mailbox(10_000_000),
-        now=lambda: Instant(utc_s=1.8e9 + moment[0], boot_id="b", boot_s=moment[0], trusted=True),
-        reopen=lambda: None,
-    )
-    encoder = new_encoder(64, 64, Fraction(rate))
-    loop.step(CameraFormat("h264", 64, 64, encoder))
-    for number in range(120 * rate):
+class Bench:
+    """A recorder that films by a clock of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now_s = 1000.0  # since boot
+        self.reopened: list[float] = []  # when
+        cutting = CutPolicy(pre_roll_s=1.0, segment_s=3600.0, quiet_s=3600.0, ring_bytes=10_000_000)
+        policy = RecorderPolicy(
+            camera=FilmedCamera(name="main", source="rtsp://camera/x"),
+            mode="always",
+            tail_s=0.0,
+            cutting=cutting,
+            capture=folder,
+            min_free_bytes=0.0,
+            socket=None,
+        )
+        mailbox = Mailbox(cutting.ring_bytes)
+        self.loop = FilmingLoop(policy, mailbox, now=self._now, reopen=self._reopen)
+        self._encoder = new_encoder(64, 64, Fraction(_RATE))
+        self.open()
+
+    def open(self) -> None:
+        """Let the camera be opened."""
+        self.loop.step(CameraFormat("h264", 64, 64, self._encoder))
+
+    def send(self, number: int, *, stamp_s: float, keyframes: bool = True) -> None:
+        """Let a picture arrive at its time."""
         picture = VideoFrame.from_ndarray(np.full((64, 64, 3), number % 250, np.uint8))
-        moment[0] = 1000.0 + number / rate
-        for packet in encode_picture(encoder, picture, at_s=number / rate * speed):
-            loop.step(replace(packet, arrived_s=moment[0]))
-    loop.run(lambda: True)
+        self.now_s = 1000.0 + number / _RATE
+        for packet in encode_picture(self._encoder, picture, at_s=stamp_s):
+            if keyframes or not packet.is_keyframe:
+                self.loop.step(replace(packet, arrived_s=self.now_s))
+
+    def _now(self) -> Instant:
+        return Instant(utc_s=1.8e9 + self.now_s, boot_id="b", boot_s=self.now_s, trusted=True)
+
+    def _reopen(self) -> None:
+        self.reopened.append(self.now_s)
+
+
+def test_stamps_at_the_wrong_rate_are_replaced_by_when_pictures_arrive(tmp_path: Path) -> None:
+    bench, speed = Bench(tmp_path), 2.0
+    for number in range(120 * _RATE):
+        bench.send(number, stamp_s=number / _RATE * speed)
+    bench.loop.run(lambda: True)
     before, after = sorted(tmp_path.glob("*.mkv"))
     assert shown_s(before)[-1] < 60.0 * speed
     steps = [b - a for a, b in pairwise(shown_s(after))]
-    assert len(steps) > 60 * rate and max(abs(step - 1 / rate) for step in steps) < 0.002
+    assert len(steps) > 60 * _RATE and max(abs(step - 1 / _RATE) for step in steps) < 0.002
+
+
+def test_a_camera_without_keyframes_is_told_and_opened_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for number in range(29 * _RATE):
+        bench.send(number, stamp_s=number / _RATE, keyframes=False)
+    assert not bench.reopened
+    for number in range(29 * _RATE, 32 * _RATE):
+        bench.send(number, stamp_s=number / _RATE, keyframes=False)
+    assert len(bench.reopened) == 1
+    bench.open()
+    bench.send(32 * _RATE, stamp_s=32.0, keyframes=False)
+    bench.send(32 * _RATE + 1, stamp_s=32.1, keyframes=False)
+    told = bench.loop.report_now()
+    assert told.state is RecorderState.CAMERA_LOST and "no keyframe" in str(told.error)
+    assert told.trouble is RecorderTrouble.UNREADABLE
+    for number in range(32 * _RATE + 2, 34 * _RATE):
+        bench.send(number, stamp_s=number / _RATE)
+    assert bench.loop.report_now().state is RecorderState.RECORDING
+    bench.loop.run(lambda: True)
+    assert len(list(tmp_path.glob("*.mkv"))) == 1
 
 
 @pytest.mark.parametrize(
