@@ -14,7 +14,7 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -347,7 +347,22 @@ class RecorderStage:
             if link.camera is None:
                 log.info("recorder connected", camera=report.camera)
             link.camera, link.choice = report.camera, report.choice
-            self._board.hear(report)
+            self._board.hear(self._unless_ambiguous(link, report))
+
+    def _unless_ambiguous(self, link: _Link, report: RecorderReport) -> RecorderReport:
+        """Return a report, or what is wrong where two recorders go by the same name.
+
+        What one says would hide what the other does not, and the state would change with each.
+        """
+        if not any(one.camera == report.camera for one in self._links if one is not link):
+            return report
+        return replace(
+            report,
+            state=RecorderState.NOT_STORED,
+            trouble=RecorderTrouble.NOT_WRITABLE,
+            error=f"two recorders are named {report.camera}: end one, or give each a camera.name "
+            "of its own",
+        )
 
     def _answer_question(self, link: _Link, message: dict[str, Any]) -> None:
         if message["ask"] == "recorders":

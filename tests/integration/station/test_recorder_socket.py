@@ -41,6 +41,31 @@ from agent.web.views.camera import LivePictures
 REPORT = RecorderReport(camera="main", state=RecorderState.WATCHING, since_s=0.0)
 
 
+def test_two_recorders_of_one_name_are_told_until_one_ends(outbox: Outbox, tmp_path: Path) -> None:
+    board = RecorderBoard(RecorderMemory(StateFolder(tmp_path)), now_s=0.0)
+    stage = RecorderStage(outbox, board, tmp_path / "recorder.sock", now=read_clock)
+    stage.step()
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        for recorder in (first, second):
+            with short_path(tmp_path / "recorder.sock") as short:
+                recorder.connect(short)
+
+        def fault_after(*recorders: socket.socket) -> str | None:
+            for recorder in recorders:
+                recorder.sendall(as_line({"report": REPORT.message()}))
+            stage.step()
+            (sight,) = board.sights()
+            return sight.fault
+
+        assert fault_after(first) is None
+        for recorders in ((second,), (first,), (second, first)):
+            assert "two recorders are named main" in str(fault_after(*recorders))
+        second.close()
+        stage.step()  # hears of it
+        assert fault_after(first) is None
+    stage.close()
+
+
 def test_a_recorder_that_ends_while_its_order_is_on_the_way_is_not_missed(
     outbox: Outbox, tmp_path: Path
 ) -> None:
