@@ -6,8 +6,9 @@ Order of the steps at the end of a file; after a crash between any two, the next
 2. its sidecar gets its place in the capture folder, durably;
 3. the file is renamed into the capture folder, and the folder made durable.
 
-Whoever sees the file finds its sidecar beside it.  What a crash leaves in the hidden folder was
-filmed while armed, too: the next start gives it its place, without a sidecar.
+Whoever sees the file finds its sidecar beside it.  What a crash, or a disk that refused, leaves in
+the hidden folder was filmed while armed, too: it gets its place, without a sidecar, at the next
+start or before the next file begins.
 """
 
 import contextlib
@@ -77,6 +78,7 @@ class CaptureWriter:
         self._file: _GrowingFile | None = None
         self._last: str | None = None  # the name of the file placed last
         self._looked_s = 0.0
+        self._has_left = False  # in the hidden folder, since the disk refused
         self._claimed: int | None = None  # the hidden folder, open and locked
         self.placed = 0
 
@@ -88,21 +90,30 @@ class CaptureWriter:
         """
         try:
             self._prepare()
-            for left in sorted(self._hidden.iterdir()):
-                is_recording = left.suffix == _SUFFIX and stat.S_ISREG(left.lstat().st_mode)
-                if not is_recording or _holds_no_picture(left):
-                    left.unlink()
-                    continue
-                fsync_file(left)
-                place = self._capture / left.name  # where its sidecar may be already
-                if place.exists():
-                    place = self._free_place(left.stem)
-                left.rename(place)
-                fsync_folder(self._capture)
-                log.warning("interrupted file placed", file=place.name)
+            self._place_left()
             self._look_at_room()
         except OSError as error:
             raise self._refused(error) from None
+
+    def _place_left(self) -> None:
+        """Give what was left in the hidden folder its place.
+
+        Raises:
+            OSError: the disk refuses.
+        """
+        for left in sorted(self._hidden.iterdir()):
+            is_recording = left.suffix == _SUFFIX and stat.S_ISREG(left.lstat().st_mode)
+            if not is_recording or _holds_no_picture(left):
+                left.unlink()
+                continue
+            fsync_file(left)
+            place = self._capture / left.name  # where its sidecar may be already
+            if place.exists():
+                place = self._free_place(left.stem)
+            left.rename(place)
+            fsync_folder(self._capture)
+            log.warning("interrupted file placed", file=place.name)
+        self._has_left = False
 
     def begin(self, begun: BeginFile, camera: CameraFormat) -> None:
         """Begin a file.
@@ -114,6 +125,10 @@ class CaptureWriter:
         try:
             self._prepare()
             self._look_at_room()
+            if self._has_left:
+                # Not before the next file ends: in some modes, one follows the other for months.
+                with contextlib.suppress(OSError):
+                    self._place_left()
             first = min(begun.packets, key=lambda packet: packet.pts_s)
             began = self._moment(first.filmed_s)
             stem = time.strftime(f"{self._camera}-%Y%m%d-%H%M%S", time.localtime(began.utc_s))
@@ -154,7 +169,7 @@ class CaptureWriter:
             lost: packets that were lost on the way to the file.
 
         Raises:
-            StorageError: the disk refuses; the file stays hidden, for the next start.
+            StorageError: the disk refuses; the file stays hidden until the next one begins.
         """
         file, self._file = self._file, None
         if file is None:
@@ -170,6 +185,7 @@ class CaptureWriter:
             file.path.rename(place)
             fsync_folder(self._capture)
         except (OSError, av.error.FFmpegError) as error:
+            self._has_left = True
             raise self._refused(error) from None
         self._last = place.name
         self.placed += 1

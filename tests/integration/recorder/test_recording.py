@@ -5,12 +5,19 @@ import shutil
 import signal
 import socket
 import time
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from av.video.frame import VideoFrame
 
 from agent.camera_link import LineReader, RecorderReport, RecorderState, RecorderTrouble
+from agent.clock import read_clock
 from agent.intake.stage import read_sidecar
+from agent.recorder.cutting import BeginFile, EndReason
+from agent.recorder.files import CaptureWriter, StorageError
+from agent.recorder.packets import StreamPacket
+from agent.recorder.source import CameraFormat, encode_picture, new_encoder
 from agent.wakeup import short_path
 from tests.recorder import RecorderUnderTest, Scheduling, make_video, payloads, shown_s
 from tests.refusing_disk import build
@@ -228,6 +235,30 @@ def test_of_two_recorders_of_one_name_one_records_until_it_ends(tmp_path: Path) 
     assert "file recorded" in second.said()
     for path in first.files():
         assert first.sidecar(path) and len(shown_s(path)) == len(payloads(path))
+
+
+def test_what_a_refusal_left_hidden_gets_its_place_before_the_next_file_begins(
+    tmp_path: Path,
+) -> None:
+    # Otherwise it waits for a moment without a file, which a camera that always films has not.
+    encoder = new_encoder(64, 64, Fraction(25))
+    camera = CameraFormat("h264", 64, 64, encoder)
+    sent = [
+        StreamPacket(packet.payload, packet.pts_s or 0.0, 0.04, packet.is_keyframe, at_s)
+        for at_s in (100.0 + number / 25 for number in range(30))
+        for packet in encode_picture(encoder, VideoFrame(64, 64, "yuv420p"), at_s=at_s)
+    ]
+    begun = BeginFile(tuple(sent), "always", continues=False)
+    writer = CaptureWriter(tmp_path, "main", min_free_bytes=0.0, now=read_clock)
+    writer.begin(begun, camera)
+    (hidden,) = (tmp_path / ".recorder-main").glob("*.mkv")
+    (tmp_path / hidden.name).mkdir()  # in the place of the file
+    with pytest.raises(StorageError):
+        writer.end(EndReason.SEGMENT, delay_s=None, lost=0)
+    writer.begin(begun, camera)
+    (placed,) = (path for path in tmp_path.glob("*.mkv") if path.is_file())
+    assert len(shown_s(placed)) == len(sent)
+    writer.end(EndReason.SHUTDOWN, delay_s=None, lost=0)
 
 
 def test_a_disk_that_hangs_is_told_though_the_thread_that_films_hangs_with_it(
