@@ -86,7 +86,10 @@ class SettingsKeeper:
         """
         if body == self._seen:
             return
-        self._seen = body
+        self._take_over(body)
+        self._seen = body  # not before they are kept: else they would not be tried again
+
+    def _take_over(self, body: bytes) -> None:
         try:
             told = SettingsFragment.of_hub(body, self._member)
         except RequestError as error:
@@ -150,7 +153,7 @@ class AllowanceKeeper:
         self._member = member
         self._share = share
         self._monotonic = monotonic
-        self._seen: bytes | None = None
+        self._seen: bytes | None = b""  # the last body, or None for none; at first neither
         self._alone_bytes_s = self._kept()
         self._grant_alone()
 
@@ -170,8 +173,8 @@ class AllowanceKeeper:
             return
         self._seen = body
         if body is None:
+            self._share.grant(UNLIMITED, until_s=float("-inf"), then_bytes_s=UNLIMITED)
             self._keep(UNLIMITED)
-            self._grant_alone()
             return
         told = Allowance.of_hub(body, self._member)
         self._share.grant(
@@ -193,12 +196,12 @@ class AllowanceKeeper:
     def _keep(self, alone_bytes_s: float) -> None:
         if alone_bytes_s == self._alone_bytes_s:
             return
-        self._alone_bytes_s = alone_bytes_s
         if alone_bytes_s == UNLIMITED:
             self._path.unlink(missing_ok=True)
-            return
-        with rewriting(self._path) as file:
-            file.write(json.dumps({"alone_bytes_s": alone_bytes_s}).encode())
+        else:
+            with rewriting(self._path) as file:
+                file.write(json.dumps({"alone_bytes_s": alone_bytes_s}).encode())
+        self._alone_bytes_s = alone_bytes_s
 
 
 _READABLE = 0o640  # the group may read it; what others could write, spotter-update does not follow

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from agent.disk.state_folder import StateFolder
 from agent.errors import ConfigError
 from agent.facility.keys import FacilityKey, OrderReport
@@ -46,3 +48,16 @@ def test_only_a_newer_fragment_of_the_hub_counts_whatever_came_between(tmp_path:
     assert keeper().report == OrderReport(revision=2, state="applied")
     station.hear(_fragment(4, "kg").sealed(_HUB))
     assert keeper().report == OrderReport(revision=4, state="applied") and len(reloads) == 2
+
+
+def test_settings_that_the_disk_did_not_take_are_tried_again(tmp_path: Path) -> None:
+    state = tmp_path / "state"  # missing, as after a disk that was not mounted
+    station = SettingsKeeper(
+        StateFolder(state), _MEMBER, reload=lambda: None, check=lambda _tables: None
+    )
+    body = _fragment(2).sealed(_HUB)
+    with pytest.raises(OSError, match="state"):
+        station.hear(body)
+    state.mkdir()
+    station.hear(body)
+    assert station.report == OrderReport(revision=2, state="applied")

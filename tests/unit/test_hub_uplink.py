@@ -147,6 +147,29 @@ def test_an_allowance_holds_for_half_a_minute_and_then_what_holds_without_a_hub(
     assert station.rate == UNLIMITED and _Station(tmp_path).rate == UNLIMITED
 
 
+def test_a_station_that_starts_where_nothing_is_shared_out_any_more_has_no_limit(
+    tmp_path: Path,
+) -> None:
+    _Station(tmp_path).keeper.hear(_allowance().sealed(_HUB))
+    again = _Station(tmp_path)
+    assert again.rate == 1e5
+    again.keeper.hear(None)
+    assert again.rate == UNLIMITED and _Station(tmp_path).rate == UNLIMITED
+
+
+def test_a_limit_that_the_disk_did_not_take_is_kept_with_the_next_allowance(
+    tmp_path: Path,
+) -> None:
+    state = tmp_path / "state"
+    station = _Station(state)
+    with pytest.raises(OSError, match="state"):
+        station.keeper.hear(_allowance().sealed(_HUB))
+    assert station.rate == 5e5
+    state.mkdir()
+    station.keeper.hear(_allowance(at_s=2.0).sealed(_HUB))
+    assert _Station(state).rate == 1e5
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
