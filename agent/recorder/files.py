@@ -77,6 +77,7 @@ class CaptureWriter:
         self._now = now
         self._file: _GrowingFile | None = None
         self._last: str | None = None  # the name of the file placed last
+        self._before: str | None = None  # the same, unless another one ended since, and was not
         self._looked_s = 0.0
         self._has_left = False  # in the hidden folder, since the disk refused
         self._claimed: int | None = None  # the hidden folder, open and locked
@@ -137,7 +138,7 @@ class CaptureWriter:
                 self._hidden / place.name,
                 camera,
                 armed_by=begun.armed_by,
-                continues=self._last if begun.continues else None,
+                continues=self._before if begun.continues else None,
             )
         except (OSError, av.error.FFmpegError) as error:
             raise self._refused(error) from None
@@ -174,6 +175,7 @@ class CaptureWriter:
         file, self._file = self._file, None
         if file is None:
             return None
+        self._before = None
         try:
             file.close()
             crash_point("recorder-closed")
@@ -187,7 +189,7 @@ class CaptureWriter:
         except (OSError, av.error.FFmpegError) as error:
             self._has_left = True
             raise self._refused(error) from None
-        self._last = place.name
+        self._last = self._before = place.name
         self.placed += 1
         log.info(
             "file recorded",

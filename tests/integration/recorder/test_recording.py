@@ -248,17 +248,30 @@ def test_what_a_refusal_left_hidden_gets_its_place_before_the_next_file_begins(
         for at_s in (100.0 + number / 25 for number in range(30))
         for packet in encode_picture(encoder, VideoFrame(64, 64, "yuv420p"), at_s=at_s)
     ]
-    begun = BeginFile(tuple(sent), "always", continues=False)
     writer = CaptureWriter(tmp_path, "main", min_free_bytes=0.0, now=read_clock)
-    writer.begin(begun, camera)
-    (hidden,) = (tmp_path / ".recorder-main").glob("*.mkv")
-    (tmp_path / hidden.name).mkdir()  # in the place of the file
+
+    def ended(*, is_refused: bool = False) -> Path | None:
+        """Write one file, which follows the one before without a gap."""
+        writer.begin(BeginFile(tuple(sent), "always", continues=True), camera)
+        (hidden,) = (tmp_path / ".recorder-main").glob("*.mkv")
+        if is_refused:
+            (tmp_path / hidden.name).mkdir()  # in its place
+        return writer.end(EndReason.SEGMENT, delay_s=None, lost=0)
+
+    def continued(path: Path) -> str | None:
+        told = read_sidecar(path.with_name(f"{path.name}.json"))
+        assert told is not None
+        return told.continues
+
+    first, second = ended(), ended()
+    assert first is not None and second is not None
+    assert continued(second) == first.name
     with pytest.raises(StorageError):
-        writer.end(EndReason.SEGMENT, delay_s=None, lost=0)
-    writer.begin(begun, camera)
-    (placed,) = (path for path in tmp_path.glob("*.mkv") if path.is_file())
+        ended(is_refused=True)
+    last = ended()
+    assert last is not None and continued(last) is None  # not the second one
+    (placed,) = {path for path in tmp_path.glob("*.mkv") if path.is_file()} - {first, second, last}
     assert len(shown_s(placed)) == len(sent)
-    writer.end(EndReason.SHUTDOWN, delay_s=None, lost=0)
 
 
 def test_a_disk_that_hangs_is_told_though_the_thread_that_films_hangs_with_it(
