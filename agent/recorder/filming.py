@@ -178,7 +178,7 @@ class FilmingLoop:
         self._storage = _Storage()
         self._trouble: CameraError | None = None
         self._dropped = 0
-        self._reported_s = float("-inf")  # since boot: when the report was made
+        self._reported_s = now().boot_s or 0.0  # since boot: when the report was made
         self._looked_after_s = float("-inf")
         self._hangs = False
         self.still: StillSource | None = None
@@ -196,7 +196,7 @@ class FilmingLoop:
         now, report, reported_s = self._now(), self.report, self._reported_s
         assert now.boot_s is not None  # the clock of this process
         silent_s = now.boot_s - reported_s
-        hung, self._hangs = self._hangs, _HANGS_S < silent_s < float("inf")
+        hung, self._hangs = self._hangs, silent_s > _HANGS_S
         if not self._hangs:
             return report
         error = StorageError(

@@ -62,7 +62,6 @@ class Bench:
         mailbox = Mailbox(cutting.ring_bytes)
         self.loop = FilmingLoop(policy, mailbox, now=self._now, reopen=self._reopen)
         self._encoder = new_encoder(64, 64, Fraction(_RATE))
-        self.open()
 
     def open(self) -> None:
         """Let the camera be opened."""
@@ -85,6 +84,7 @@ class Bench:
 
 def test_stamps_at_the_wrong_rate_are_replaced_by_when_pictures_arrive(tmp_path: Path) -> None:
     bench, speed = Bench(tmp_path), 2.0
+    bench.open()
     for number in range(120 * _RATE):
         bench.send(number, stamp_s=number / _RATE * speed)
     bench.loop.run(lambda: True)
@@ -94,8 +94,17 @@ def test_stamps_at_the_wrong_rate_are_replaced_by_when_pictures_arrive(tmp_path:
     assert len(steps) > 60 * _RATE and max(abs(step - 1 / _RATE) for step in steps) < 0.002
 
 
+def test_a_disk_that_hangs_from_the_start_on_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.now_s += 9.0
+    assert bench.loop.report_now().state is RecorderState.CONNECTING
+    bench.now_s += 2.0
+    assert bench.loop.report_now().state is RecorderState.NOT_STORED
+
+
 def test_a_camera_without_keyframes_is_told_and_opened_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
+    bench.open()
     for number in range(29 * _RATE):
         bench.send(number, stamp_s=number / _RATE, keyframes=False)
     assert not bench.reopened
