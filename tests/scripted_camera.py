@@ -30,6 +30,7 @@ Answer = Callable[[str], str | None]  # to a method; None: as it should be, "": 
 class Script:
     """How a camera behaves."""
 
+    has_video: bool = True
     has_sound: bool = False
     reported_s: Callable[[float], float] | None = None  # its clock in RTCP reports, after so long
     answer: Answer = field(default=lambda _method: None)  # the status line and headers
@@ -110,12 +111,14 @@ class ScriptedCamera:
         units = self._pictures[0]
         sets = [next(one for one in units if one[0] & _KIND == kind) for kind in _PARAMETERS]
         told = ",".join(base64.b64encode(one).decode() for one in sets)
-        lines = [
-            *("v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=x", "t=0 0", "a=control:*"),
+        lines = ["v=0", "o=- 0 0 IN IP4 127.0.0.1", "s=x", "t=0 0", "a=control:*"]
+        video = [
             *(f"m=video 0 RTP/AVP {_VIDEO}", f"a=rtpmap:{_VIDEO} H264/{_RATE}"),
             f"a=fmtp:{_VIDEO} packetization-mode=1;sprop-parameter-sets={told}",
             "a=control:video",
         ]
+        if self._script.has_video:
+            lines += video
         if self._script.has_sound:
             sound = f"a=rtpmap:{_SOUND} PCMA/{_SOUND_RATE}"
             lines += [f"m=audio 0 RTP/AVP {_SOUND}", sound, "a=control:sound"]

@@ -175,11 +175,7 @@ def opened_camera(camera: FilmedCamera) -> Iterator[OpenCamera]:
         with _opened(camera, address) as opened:
             # What libav has no decoder for has no codec context, whatever PyAV's types say.
             if not opened.streams.video or opened.streams.video[0].codec_context is None:
-                raise CameraError(
-                    f"{camera.host} sends no video of a known codec",
-                    hint="check camera.source, and set the camera to H.264",
-                    trouble=RecorderTrouble.UNREADABLE,
-                )
+                raise _no_video(camera)
             if not opened.streams.video[0].width:
                 raise CameraError(
                     f"{camera.host} sends no picture",
@@ -198,12 +194,24 @@ def opened_camera(camera: FilmedCamera) -> Iterator[OpenCamera]:
         raise explained(error, camera.host) from None
 
 
+def _no_video(camera: FilmedCamera) -> CameraError:
+    return CameraError(
+        f"{camera.host} sends no video of a known codec",
+        hint="check camera.source, and set the camera to H.264",
+        trouble=RecorderTrouble.UNREADABLE,
+    )
+
+
 def _is_played(camera: FilmedCamera, address: str) -> bool:
     return not camera.is_network and not address.startswith("/dev/")
 
 
 def _opened(camera: FilmedCamera, address: str) -> InputContainer:
-    """Open an address; a camera that says little about its stream is opened a second time."""
+    """Open an address; a camera that says little about its stream is opened a second time.
+
+    Raises:
+        CameraError: it has no video track.
+    """
 
     def opened_for(options: dict[str, str], streams: list[dict[str, str]] | None) -> InputContainer:
         return av.open(
@@ -219,7 +227,10 @@ def _opened(camera: FilmedCamera, address: str) -> InputContainer:
     if how.format != "rtsp":
         return opened_for({}, None)
     begun_s = time.monotonic()
-    opened = opened_for(_LOOK, _DECODE_NOTHING)
+    try:
+        opened = opened_for(_LOOK, _DECODE_NOTHING)
+    except ValueError:  # of options for tracks, where there is none
+        raise _no_video(camera) from None
     # One that has sent nothing for so long would send nothing to a longer probe either.
     if _is_known(opened) or time.monotonic() - begun_s > _SILENT_S:
         return opened

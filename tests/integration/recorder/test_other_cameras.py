@@ -153,3 +153,14 @@ def test_what_a_camera_refuses_is_told_with_what_to_do(
             pass
     told = f"{caught.value}: {caught.value.hint}"
     assert words in told and "s3cret" not in told and caught.value.trouble is trouble
+
+
+def test_a_camera_with_sound_alone_sends_no_video(tmp_path: Path) -> None:
+    script = Script(has_video=False, has_sound=True)
+    with (
+        scripted_camera(make_footage(tmp_path / "usual.au", size=64), script) as camera,
+        pytest.raises(CameraError, match="sends no video") as caught,
+        opened_camera(FilmedCamera(name="main", source=camera.address)),
+    ):
+        pass
+    assert caught.value.trouble is RecorderTrouble.UNREADABLE
