@@ -229,6 +229,8 @@ def _opened(camera: FilmedCamera, address: str) -> InputContainer:
     begun_s = time.monotonic()
     try:
         opened = opened_for(_LOOK, _DECODE_NOTHING)
+    except av.error.FFmpegError:  # some of which are ValueErrors
+        raise
     except ValueError:  # of options for tracks, where there is none
         raise _no_video(camera) from None
     # One that has sent nothing for so long would send nothing to a longer probe either.
