@@ -30,6 +30,7 @@ _FAR_BEHIND = 2.0  # ratio of two bodies' sizes: they do not share a station
 _MUCH_MORE = 1.3  # ratio of the efforts that two views of one body show: one lost it
 _IN_STEP = 0.9  # correlation of two bodies' heights: one is the other's mirror image
 _IN_STEP_S = 1.0  # of common time, at least, to tell
+_FEW_SWINGS = 3  # of one hand
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,20 @@ class TrackCandidate:
             ],
             evidence=evidence,
         )
+
+    @property
+    def under_way(self) -> list[Interval]:
+        """What he may have begun before he was looked at, or continued after it.
+
+        That is his efforts, and a few movements of one hand: only many of these are an effort.
+        """
+        hand, times_s = [], self.motion.times_s
+        for series in self.signs.swings.sets_of_one_hand(_FEW_SWINGS):
+            seen = np.flatnonzero(self.motion.visit == series[0].visit)
+            cut = max(swing.last - swing.first for swing in series)  # a part of one is none
+            first, last = max(seen[0], series[0].first - cut), min(seen[-1], series[-1].last + cut)
+            hand.append(Interval(start_s=float(times_s[first]), end_s=float(times_s[last])))
+        return [*self.efforts, *hand]
 
     @property
     def weight(self) -> float:

@@ -301,7 +301,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         readings.append(follower.follow(track, crop))
     candidate, is_sure = follower.candidate(track), True
     for _ in range(_FURTHER):
-        further = look_further(follower.stretches, candidate.efforts, within=packets.span)
+        further = look_further(follower.stretches, candidate.under_way, within=packets.span)
         if not further:
             break
         readings.append(replace(follower, stretches=further).follow(track, crop))

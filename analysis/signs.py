@@ -105,7 +105,7 @@ def signs_of(
     """
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
-        swings = Swings(hips=[], trunk=[], hands=[], one_handed=[])
+        swings = Swings(hips=[], trunk=[], hands=[], each_hand=[])
         signs = ("low", "raised", "flying", "hopping", "running", "busy", "walking", "steps")
         return EffortSignals(
             **dict.fromkeys(signs, none), travel=none.astype(np.float64), swings=swings
@@ -151,14 +151,14 @@ def joined_signs(parts: Sequence[EffortSignals], motions: Sequence[Motion]) -> E
         for field in fields(EffortSignals)
         if field.name != "swings"
     }
-    swings = Swings(hips=[], trunk=[], hands=[], one_handed=[])
+    swings = Swings(hips=[], trunk=[], hands=[], each_hand=[])
     samples = visits = 0
     for part, motion in zip(parts, motions, strict=True):
         later = partial(Swing.later, samples=samples, visits=visits)
         swings.hips.extend(map(later, part.swings.hips))
         swings.trunk.extend(map(later, part.swings.trunk))
         swings.hands.extend(map(later, part.swings.hands))
-        swings.one_handed.extend(map(later, part.swings.one_handed))
+        swings.each_hand.extend(map(later, part.swings.each_hand))
         samples += len(motion.visit)
         visits += stays_in(motion.visit)
     return EffortSignals(**arrays, swings=swings)

@@ -73,12 +73,25 @@ class Swings:
     hips: list[Swing]
     trunk: list[Swing]  # of the shoulders
     hands: list[Swing]  # that come to the shoulders or above, or come from there
-    one_handed: list[Swing]  # the same of each hand alone, where it does so many times in a row
+    each_hand: list[Swing]  # the same of each hand alone, one hand after the other
 
     @property
     def body(self) -> list[Swing]:
         """Those of hips and shoulders."""
         return sorted([*self.hips, *self.trunk], key=lambda swing: swing.first)
+
+    @property
+    def one_handed(self) -> list[Swing]:
+        """Those of each hand alone, where it does so many times in a row."""
+        return [swing for series in self.sets_of_one_hand(_ONE_HANDED) for swing in series]
+
+    def sets_of_one_hand(self, least: int) -> list[list[Swing]]:
+        """Return the swings of one hand, in series of so many and more: slower than in a run."""
+        return [
+            series
+            for series in series_of(self.each_hand, rest=_OTHER_HAND)
+            if len(series) >= least and min(one.seconds for one in series) > _ARM_SWINGS_S
+        ]
 
 
 def swings_of(motion: Motion, walking: Mask) -> Swings:
@@ -110,14 +123,10 @@ def swings_of(motion: Motion, walking: Mask) -> Swings:
         )
     )
     hands = _of_hands(motion.wrist_height, motion, walking)
-    one_handed = [
-        swing
-        for wrist in motion.wrist_heights.T
-        for series in series_of(_of_hands(wrist, motion, walking), rest=_OTHER_HAND)
-        if len(series) >= _ONE_HANDED and min(one.seconds for one in series) > _ARM_SWINGS_S
-        for swing in series
+    each_hand = [
+        swing for wrist in motion.wrist_heights.T for swing in _of_hands(wrist, motion, walking)
     ]
-    return Swings(hips=hips, trunk=trunk, hands=hands, one_handed=one_handed)
+    return Swings(hips=hips, trunk=trunk, hands=hands, each_hand=each_hand)
 
 
 def _of_hands(height: FloatArray, motion: Motion, walking: Mask) -> list[Swing]:
@@ -165,7 +174,7 @@ def series_of(swings: Sequence[Swing], *, rest: int = _REST) -> list[list[Swing]
             last is not None
             and last.visit == swing.visit
             and last.way * swing.way < 0
-            and swing.first - last.last < rest
+            and 0 <= swing.first - last.last < rest
             and _ALIKE < abs(swing.way / last.way) < 1 / _ALIKE
         ):
             series[-1].append(swing)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agent.synthetic.storyboard import Truth
+from analysis.athlete import TrackCandidate
 from analysis.efforts import efforts_of
 from analysis.landmarks import COUNT, NOSE, Poses
 from analysis.motion import motion_of
@@ -84,3 +85,25 @@ def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
 
     assert count_reps(motion, capture.activity, active) == effort.reps
     assert name_movement(motion, signs, active).activity == capture.activity
+
+
+def test_curls_of_one_arm_that_were_begun_earlier_are_looked_for_there() -> None:
+    capture = ALL["one_armed_curls_side"]
+    truth = capture.story().truth()
+    (effort,) = truth.efforts
+    looked_from_s = effort.active_start_s + 2.7  # in the second curl
+    whole = looks(capture, truth)
+    motion = motion_of(whole.without(whole.times_s < looked_from_s))
+    signs = signs_of(motion, activity=capture.activity)
+    found, evidence = efforts_of(
+        motion,
+        signs,
+        rest_s=RULES[capture.activity].rest_s,
+        within=Interval(start_s=0.0, end_s=truth.duration_s),
+        activity=capture.activity,
+    )
+
+    begun = TrackCandidate(motion, signs, found, evidence).under_way
+
+    assert not found
+    assert min(one.start_s for one in begun) == pytest.approx(looked_from_s, abs=0.5)
