@@ -257,7 +257,11 @@ def pull_ups() -> DrawnMovement:
     hangs = replace(STANDING, hip_up=0.58, hands_apart=0.06, elbows_out_deg=60)
     below = replace(hangs, left_ankle=(-0.12, 0.12), right_ankle=(-0.12, 0.12))
     above = replace(hangs, hip_up=0.84, left_ankle=(-0.12, 0.38), right_ankle=(-0.12, 0.38))
-    return _set(replace(below, **_both_hands(0.0, 0.34)), replace(above, **_both_hands(0.06, 0.08)))
+    return _set(
+        replace(below, **_both_hands(0.02, 0.335)),
+        replace(above, **_both_hands(0.08, 0.08)),
+        by=replace(STANDING, elbows_out_deg=30, **_both_hands(0.24, -0.05)),
+    )
 
 
 def walking_lunges() -> DrawnMovement:
@@ -283,15 +287,20 @@ def walking_lunges() -> DrawnMovement:
 
 def jumping_jacks() -> DrawnMovement:
     """Ten jumping jacks: arms and legs out and in; none of them is a jump."""
-    apart = replace(STANDING, feet_apart=0.18, elbows_out_deg=80, **_both_hands(0.0, 0.31))
-    between = replace(STANDING, feet_apart=0.09, hip_up=STANDING_HIP_UP + 0.03, hands_apart=0.33)
+    apart = replace(
+        STANDING, feet_apart=0.18, hands_apart=0.05, elbows_out_deg=80, **_both_hands(0.03, 0.31)
+    )
     between = replace(
-        between,
+        STANDING,
+        feet_apart=0.09,
+        hip_up=STANDING_HIP_UP + 0.03,
         left_ankle=(0.0, ANKLE_UP + 0.03),
         right_ankle=(0.0, ANKLE_UP + 0.03),
-        **_both_hands(0.0, 0.0),
+        hands_apart=0.31,
+        elbows_out_deg=45,
+        **_both_hands(0.1, 0.0),
     )
-    postures = [between, replace(apart, hands_apart=0.05), between, STANDING] * _JACKS
+    postures = [between, apart, between, STANDING] * _JACKS
     at_s = 0.3 + _QUARTER_S * (1 + np.arange(len(postures)))
     keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
     return through(KeyPose(0.0, STANDING), KeyPose(0.3, STANDING), *keys, reps=0)
@@ -320,12 +329,19 @@ def skipping() -> DrawnMovement:
     return through(*keys, KeyPose(end_s, down), KeyPose(end_s + 0.6, STANDING), reps=0)
 
 
-def _set(ready: Posture, far: Posture) -> DrawnMovement:
-    """Return repetitions from one posture to another and back, and standing at both ends."""
+def _set(ready: Posture, far: Posture, *, by: Posture | None = None) -> DrawnMovement:
+    """Return repetitions from one posture to another and back, and standing at both ends.
+
+    Args:
+        ready: in which a repetition begins and ends.
+        far: the other end of it.
+        by: a posture on the way from standing to the first one, and back.
+    """
     keys, at_s = [KeyPose(0.0, STANDING)], 0.0
-    if ready != STANDING:
-        at_s = 0.7
-        keys.append(KeyPose(at_s, ready))
+    ways = [] if ready == STANDING else [posture for posture in (by, ready) if posture is not None]
+    for posture in ways:
+        at_s += 0.7
+        keys.append(KeyPose(at_s, posture))
     for number in range(_REPS):
         slower = _SLOWER if number == _REPS - 1 else 1.0
         keys.append(KeyPose(at_s + slower * _DOWN_S, far))
@@ -334,9 +350,9 @@ def _set(ready: Posture, far: Posture) -> DrawnMovement:
         if number < _REPS - 1:
             at_s += _PAUSE_S
             keys.append(KeyPose(at_s, ready))
-    if ready != STANDING:
+    for posture in [*reversed(ways[:-1]), STANDING] if ways else []:
         at_s += 0.7
-        keys.append(KeyPose(at_s, STANDING))
+        keys.append(KeyPose(at_s, posture))
     return through(*keys, reps=_REPS)
 
 
