@@ -208,6 +208,15 @@ def _crossing(make: Callable[..., DrawnMovement], stage: ScenePlan, share: float
     )
 
 
+def _acts(activity: str, *makes: Callable[[], DrawnMovement]) -> dict[str, Act]:
+    """Return acts that always take as long as they do, by the names of their functions."""
+
+    def always(make: Callable[[], DrawnMovement]) -> Act:
+        return Act(lambda _stage: make(), activity)
+
+    return {make.__name__: always(make) for make in makes}
+
+
 REPERTOIRE: dict[str, Act] = {
     "stand": Act(lambda stage: motions.stand(stage.seconds or _SOME_S, phase=stage.phase)),
     "fidget": Act(lambda stage: motions.fidget(stage.seconds or _SOME_S)),
@@ -226,19 +235,13 @@ REPERTOIRE: dict[str, Act] = {
     "clean_and_jerk": Act(
         lambda stage: _lift(motions.clean_and_jerk, stage), "weightlifting", "clean_and_jerk"
     ),
-    "squats": Act(lambda _: motions.squats(), "weightlifting"),
-    "raises": Act(lambda _: motions.raises(), "weightlifting"),
-    "curls": Act(lambda _: motions.curls(), "weightlifting"),
-    "presses": Act(lambda _: motions.presses(), "weightlifting"),
-    "hinges": Act(lambda _: motions.hinges(), "weightlifting"),
-    "lunges": Act(lambda _: motions.lunges(), "weightlifting"),
-    "one_armed_curls": Act(lambda _: motions.one_armed_curls(), "weightlifting"),
-    "rows": Act(lambda _: motions.rows(), "weightlifting"),
-    "push_ups": Act(lambda _: motions.push_ups(), "weightlifting"),
-    "pull_ups": Act(lambda _: motions.pull_ups(), "weightlifting"),
-    "walking_lunges": Act(lambda _: motions.walking_lunges(), "weightlifting"),
-    "jumping_jacks": Act(lambda _: motions.jumping_jacks(), "jumping"),
-    "skipping": Act(lambda _: motions.skipping(), "jumping"),
+    **_acts(
+        "weightlifting",
+        *(motions.squats, motions.raises, motions.curls, motions.presses, motions.hinges),
+        *(motions.lunges, motions.one_armed_curls, motions.rows, motions.push_ups),
+        *(motions.pull_ups, motions.walking_lunges),
+    ),
+    **_acts("jumping", motions.jumping_jacks, motions.skipping),
     "countermovement_jump": Act(
         lambda _: motions.countermovement_jump(), "jumping", "Countermovement Jump"
     ),
