@@ -157,11 +157,11 @@ def _limits(schema: Mapping[str, Any]) -> str:
     above = schema.get("exclusiveMinimum")
     told = []
     if low is not None:
-        told.append(f"from {low:.9g}")
+        told.append(f"from {low:.12g}")
     if above is not None:
-        told.append(f"above {above:.9g}")
+        told.append(f"above {above:.12g}")
     if high is not None:
-        told.append(f"to {high:.9g}")
+        told.append(f"to {high:.12g}")
     return f", {' '.join(told)}" if told else ""
 
 
