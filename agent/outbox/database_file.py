@@ -7,6 +7,7 @@ reads them.
 
 import errno
 import fcntl
+import json
 import os
 import sqlite3
 import threading
@@ -34,6 +35,8 @@ DATABASE_NAME = "outbox.db"
 _CHECK_AT_MOST_S = 30.0
 _PIECE_BYTES = 4096
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
+# Columns that hold JSON, but for reports of the analysis: large, and read one at a time.
+_JSON = ("evidence", "hidden", "remarks", "numbers", "lacks", "payload", "members", "erased")
 _SPARE_TABLE = "aside"  # of `OutboxDatabase.set_pages_aside`, there for a moment
 _OPENING = threading.Lock()
 _KEPT_OPEN: dict[tuple[int, int], BinaryIO] = {}  # by device and inode
@@ -160,7 +163,41 @@ def _examine(
     if known != (3,):
         return "its tables are missing"
     (marked,) = connection.execute("PRAGMA user_version").fetchone()
-    return "its schema was changed" if marked and marked != _schema_mark(connection) else None
+    if marked and marked != _schema_mark(connection):
+        return "its schema was changed"
+    return _unreadable_text(connection)
+
+
+def _unreadable_text(connection: sqlite3.Connection) -> str | None:
+    """Return which table holds what was JSON and is no more, or None.
+
+    A changed byte in it shows in no check of SQLite, but whoever reads the row would fail each
+    time.
+    """
+    columns = connection.execute(
+        """
+        SELECT one.name, part.name FROM sqlite_schema AS one, pragma_table_info(one.name) AS part
+         WHERE one.type = 'table' AND part.name IN (SELECT value FROM json_each(?))
+        """,
+        (json.dumps(_JSON),),
+    ).fetchall()
+    connection.create_function("is_readable", 1, _is_json)  # of Python, which also reads NaN
+    for table, name in columns:
+        found = connection.execute(
+            f"SELECT 1 FROM {table} WHERE {name} != '' AND NOT json_valid({name})"  # noqa: S608  # names of our schema
+            f" AND NOT is_readable({name}) LIMIT 1"
+        ).fetchone()
+        if found is not None:
+            return f"a row of its table {table} cannot be read"
+    return None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _schema_mark(connection: sqlite3.Connection) -> int:

@@ -111,11 +111,26 @@ def alter_a_trigger(root: Path) -> None:
     redefine(root, "'state'", "'stade'")
 
 
+def clear_a_part_of_a_text(root: Path) -> None:
+    """Put zeros into what is stored of a recording, as a bad sector does: SQLite sees nothing."""
+    path = root / DATABASE_NAME
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    place = content.index(b'"appeared"')
+    while place >= 0:
+        content[place : place + 16] = bytes(16)
+        place = content.find(b'"appeared"')
+    path.write_bytes(content)
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         *(lose, empty, tear, break_header, break_pages, meet_damage_while_running),
-        *(break_a_trigger, alter_a_trigger),
+        *(break_a_trigger, alter_a_trigger, clear_a_part_of_a_text),
     ],
 )
 def test_every_clip_is_where_it_was_and_what_may_have_been_made_is_looked_up(
