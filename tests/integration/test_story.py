@@ -26,7 +26,6 @@ def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandb
     life = [line["what"] for line in shown["story"]]
     begins = [
         "set 1.mp4 detected in the capture folder",
-        "last growth seen",
         "file complete",
         "ingested as c1",
         "analysis started",
@@ -42,6 +41,18 @@ def test_a_clips_life_is_on_record_line_by_line(station: Station, sandbox: Sandb
         place = next((n for n, told in enumerate(life) if n > place and told.startswith(begin)), -1)
         assert place >= 0, f"{begin} is missing or too early in {life}"
     assert "upload attempt 2" in station.spotter("outbox", "show", "e1")
+
+
+def test_when_a_recording_grew_last_is_on_record(station: Station) -> None:
+    """Of one that a program writes at once, nobody may see it: so its row is made here."""
+    station.spotter("status")  # makes the outbox
+    with Outbox.open(station.state) as outbox:
+        admitted(outbox, 1)
+
+    shown = json.loads(station.spotter("outbox", "show", "c1", "--json"))
+
+    begins = [line["what"].partition(" in the ")[0] for line in shown["story"]][:2]
+    assert begins[1] == "last growth seen" and begins[0].endswith("detected")
 
 
 def test_why_finds_a_take_by_whatever_is_at_hand(station: Station, sandbox: Sandbox) -> None:
