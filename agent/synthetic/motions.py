@@ -109,6 +109,11 @@ class DrawnMovement:
     grip: Grip | None = None  # None: the bar is left alone
 
 
+def _both(**places: Pair) -> dict[str, Any]:
+    """Return the fields of a posture in which both sides do the same, as `wrist` and `ankle`."""
+    return {f"{side}_{part}": place for part, place in places.items() for side in ("left", "right")}
+
+
 def through(*keys: KeyPose, reps: int | None = None, grip: Grip | None = None) -> DrawnMovement:
     """Return the movement through key postures."""
     at_s = np.array([key.at_s for key in keys])
@@ -151,9 +156,7 @@ def fidget(duration_s: float) -> DrawnMovement:
 
 def chalk(duration_s: float) -> DrawnMovement:
     """Rub chalk into the hands before the belly, fast, and clap: no effort."""
-    before = replace(
-        STANDING, lean_deg=5, left_wrist=(0.16, -0.17), right_wrist=(0.16, -0.17), hands_apart=-0.10
-    )
+    before = replace(STANDING, lean_deg=5, **_both(wrist=(0.16, -0.17)), hands_apart=-0.10)
     rubbing = (
         replace(before, left_wrist=(0.18, -0.15), right_wrist=(0.14, -0.19)),
         replace(before, left_wrist=(0.14, -0.19), right_wrist=(0.18, -0.15)),
@@ -195,37 +198,36 @@ _HOPS, _HOPS_HZ, _HOP = 12, 2.2, 0.06  # how many, how often a second, body heig
 
 def squats() -> DrawnMovement:
     """Three squats with the hands before the chest."""
-    hands = {"left_wrist": (0.16, -0.06), "right_wrist": (0.16, -0.06), "hands_apart": -0.09}
-    ready = replace(STANDING, feet_apart=0.05, **hands)  # type: ignore[arg-type]  # by name
+    ready = replace(STANDING, feet_apart=0.05, hands_apart=-0.09, **_both(wrist=(0.16, -0.06)))
     bottom = replace(ready, hip_up=0.29, hip_forward=-0.12, lean_deg=30, knees_out_deg=22)
     return _set(ready, bottom)
 
 
 def raises() -> DrawnMovement:
     """Three raises of both arms to the front; the feet never move."""
-    return _set(STANDING, replace(STANDING, left_wrist=(0.33, 0.03), right_wrist=(0.33, 0.03)))
+    return _set(STANDING, replace(STANDING, **_both(wrist=(0.33, 0.03))))
 
 
 def curls() -> DrawnMovement:
     """Three curls of both arms."""
-    return _set(STANDING, replace(STANDING, left_wrist=(0.15, -0.07), right_wrist=(0.15, -0.07)))
+    return _set(STANDING, replace(STANDING, **_both(wrist=(0.15, -0.07))))
 
 
 def presses() -> DrawnMovement:
     """Three presses of both arms, from the shoulders overhead."""
-    racked = replace(STANDING, left_wrist=(0.09, 0.0), right_wrist=(0.09, 0.0))
-    return _set(racked, replace(racked, left_wrist=(0.02, 0.335), right_wrist=(0.02, 0.335)))
+    racked = replace(STANDING, **_both(wrist=(0.09, 0.0)))
+    return _set(racked, replace(racked, **_both(wrist=(0.02, 0.335))))
 
 
 def hinges() -> DrawnMovement:
     """Three times down to a bar and up again with long arms: the hips hardly go down."""
     bent = replace(STANDING, hip_forward=-0.16, hip_up=0.47, lean_deg=68)
-    return _set(STANDING, replace(bent, left_wrist=(0.02, -0.335), right_wrist=(0.02, -0.335)))
+    return _set(STANDING, replace(bent, **_both(wrist=(0.02, -0.335))))
 
 
 def lunges() -> DrawnMovement:
     """Three lunges with one leg ahead, the hands at the hips."""
-    ready = replace(STANDING, left_wrist=(0.04, -0.25), right_wrist=(0.04, -0.25), hands_apart=0.06)
+    ready = replace(STANDING, **_both(wrist=(0.04, -0.25)), hands_apart=0.06)
     apart = replace(ready, left_ankle=(0.22, ANKLE_UP), right_ankle=(-0.24, ANKLE_UP + 0.07))
     split = replace(apart, hip_up=STANDING_HIP_UP - 0.06)
     return _set(split, replace(apart, hip_up=0.33))
@@ -239,28 +241,28 @@ def one_armed_curls() -> DrawnMovement:
 def rows() -> DrawnMovement:
     """Three times the hands to the belly and down again, bent over."""
     bent = replace(
-        STANDING, hip_forward=-0.14, hip_up=0.46, lean_deg=58, **_both_hands(0.02, -0.33)
+        STANDING, hip_forward=-0.14, hip_up=0.46, lean_deg=58, **_both(wrist=(0.02, -0.33))
     )
-    return _set(bent, replace(bent, **_both_hands(-0.08, -0.12)))
+    return _set(bent, replace(bent, **_both(wrist=(-0.08, -0.12))))
 
 
 def push_ups() -> DrawnMovement:
     """Three push-ups: down to the floor first, and up from it in the end."""
-    level = replace(STANDING, hip_up=0.27, lean_deg=78, **_both_hands(0.0, -0.33))
-    above = replace(level, left_ankle=(-0.44, 0.05), right_ankle=(-0.44, 0.05))
-    down = replace(above, hip_up=0.13, lean_deg=88, **_both_hands(0.02, -0.12))
-    return _set(above, replace(down, left_ankle=(-0.47, 0.05), right_ankle=(-0.47, 0.05)))
+    level = replace(STANDING, hip_up=0.27, lean_deg=78, **_both(wrist=(0.0, -0.33)))
+    above = replace(level, **_both(ankle=(-0.44, 0.05)))
+    down = replace(above, hip_up=0.13, lean_deg=88, **_both(wrist=(0.02, -0.12)))
+    return _set(above, replace(down, **_both(ankle=(-0.47, 0.05))))
 
 
 def pull_ups() -> DrawnMovement:
     """Three pull-ups at a bar that the hands reach for first."""
     hangs = replace(STANDING, hip_up=0.58, hands_apart=0.06, elbows_out_deg=60)
-    below = replace(hangs, left_ankle=(-0.12, 0.12), right_ankle=(-0.12, 0.12))
-    above = replace(hangs, hip_up=0.84, left_ankle=(-0.12, 0.38), right_ankle=(-0.12, 0.38))
+    below = replace(hangs, **_both(ankle=(-0.12, 0.12)))
+    above = replace(hangs, hip_up=0.84, **_both(ankle=(-0.12, 0.38)))
     return _set(
-        replace(below, **_both_hands(0.02, 0.335)),
-        replace(above, **_both_hands(0.08, 0.08)),
-        by=replace(STANDING, elbows_out_deg=30, **_both_hands(0.24, -0.05)),
+        replace(below, **_both(wrist=(0.02, 0.335))),
+        replace(above, **_both(wrist=(0.08, 0.08))),
+        by=replace(STANDING, elbows_out_deg=30, **_both(wrist=(0.24, -0.05))),
     )
 
 
@@ -288,17 +290,15 @@ def walking_lunges() -> DrawnMovement:
 def jumping_jacks() -> DrawnMovement:
     """Ten jumping jacks: arms and legs out and in; none of them is a jump."""
     apart = replace(
-        STANDING, feet_apart=0.18, hands_apart=0.05, elbows_out_deg=80, **_both_hands(0.03, 0.31)
+        STANDING, feet_apart=0.18, hands_apart=0.05, elbows_out_deg=80, **_both(wrist=(0.03, 0.31))
     )
     between = replace(
         STANDING,
         feet_apart=0.09,
         hip_up=STANDING_HIP_UP + 0.03,
-        left_ankle=(0.0, ANKLE_UP + 0.03),
-        right_ankle=(0.0, ANKLE_UP + 0.03),
         hands_apart=0.31,
         elbows_out_deg=45,
-        **_both_hands(0.1, 0.0),
+        **_both(ankle=(0.0, ANKLE_UP + 0.03), wrist=(0.1, 0.0)),
     )
     postures = [between, apart, between, STANDING] * _JACKS
     at_s = 0.3 + _QUARTER_S * (1 + np.arange(len(postures)))
@@ -306,21 +306,14 @@ def jumping_jacks() -> DrawnMovement:
     return through(KeyPose(0.0, STANDING), KeyPose(0.3, STANDING), *keys, reps=0)
 
 
-def _both_hands(forward: float, up: float) -> dict[str, Any]:
-    """Return where both wrists are, from their shoulders, as the fields of a posture."""
-    return {"left_wrist": (forward, up), "right_wrist": (forward, up)}
-
-
 def skipping() -> DrawnMovement:
     """Twelve hops as over a rope, on nearly straight legs: none of them is a jump."""
-    hands = {"left_wrist": (0.12, -0.22), "right_wrist": (0.12, -0.22), "hands_apart": 0.10}
-    ready = replace(STANDING, **hands)  # type: ignore[arg-type]  # by name
+    ready = replace(STANDING, hands_apart=0.10, **_both(wrist=(0.12, -0.22)))
     down = replace(ready, hip_up=STANDING_HIP_UP - 0.02)
     up = replace(
         ready,
         hip_up=STANDING_HIP_UP + _HOP,
-        left_ankle=(0.01, ANKLE_UP + _HOP),
-        right_ankle=(0.01, ANKLE_UP + _HOP),
+        **_both(ankle=(0.01, ANKLE_UP + _HOP)),
     )
     keys = [KeyPose(0.0, STANDING), KeyPose(0.6, ready)]
     for number in range(_HOPS):
@@ -356,7 +349,7 @@ def _set(ready: Posture, far: Posture, *, by: Posture | None = None) -> DrawnMov
     return through(*keys, reps=_REPS)
 
 
-_RACKED = replace(STANDING, left_wrist=(-0.02, 0.02), right_wrist=(-0.02, 0.02), hands_apart=0.06)
+_RACKED = replace(STANDING, **_both(wrist=(-0.02, 0.02)), hands_apart=0.06)
 _GRIP_S = 0.8
 _SEATED = replace(STANDING, hip_up=0.29, hip_forward=-0.2, lean_deg=8)
 _SITS_S = 1.3
@@ -374,7 +367,7 @@ def sit(duration_s: float) -> DrawnMovement:
 
 def stretch(duration_s: float) -> DrawnMovement:
     """Raise both arms overhead once, and lower them: no effort."""
-    up = replace(STANDING, left_wrist=(0.03, 0.32), right_wrist=(0.03, 0.32))
+    up = replace(STANDING, **_both(wrist=(0.03, 0.32)))
     return through(
         KeyPose(0.0, STANDING),
         KeyPose(0.35 * duration_s, up),
@@ -544,8 +537,7 @@ def _lift(phases: Sequence[_Phase], *, apart: float, set_s: float) -> DrawnMovem
     let_go = replace(
         STANDING,
         lean_deg=2,
-        left_wrist=(0.22, -0.18),
-        right_wrist=(0.22, -0.18),
+        **_both(wrist=(0.22, -0.18)),
         hands_apart=0.08,
         elbows_out_deg=25,
     )
@@ -568,7 +560,7 @@ def _gripping(phase: _Phase, apart: float) -> Posture:
     wrist = bar - shoulder
     for _ in range(_CORRECTIONS):  # the fist is beyond the wrist, whichever way the forearm points
         place = (float(wrist[0]), float(wrist[1]))
-        posture = replace(posture, left_wrist=place, right_wrist=place, hands_apart=float(wrist[2]))
+        posture = replace(posture, **_both(wrist=place), hands_apart=float(wrist[2]))
         wrist += bar - joints_of(posture.vector())["left_hand"]
     return posture
 
@@ -581,8 +573,7 @@ def _on_toes(
         hip_forward=hip_forward,
         hip_up=hip_up,
         lean_deg=lean_deg,
-        left_ankle=ankle,
-        right_ankle=ankle,
+        **_both(ankle=ankle),
         feet_apart=feet_apart,
     )
 
@@ -596,11 +587,11 @@ _ON_TOES = (0.01, ANKLE_UP + 0.05)
 
 def countermovement_jump(*, height: float = 0.2) -> DrawnMovement:
     """One countermovement jump with swinging arms; `height` is that of the flight."""
-    bottom = replace(_dip(0.36, lean_deg=40), left_wrist=(-0.20, -0.24), right_wrist=(-0.20, -0.24))
+    bottom = replace(_dip(0.36, lean_deg=40), **_both(wrist=(-0.20, -0.24)))
     return through(
         KeyPose(0.0, STANDING),
         KeyPose(0.55, bottom),
-        KeyPose(0.69, replace(_dip(0.45, lean_deg=22), left_wrist=_DOWN, right_wrist=_DOWN)),
+        KeyPose(0.69, replace(_dip(0.45, lean_deg=22), **_both(wrist=_DOWN))),
         *_flight(0.81, height, landing_up=0.41),
         reps=1,
     )
@@ -616,8 +607,7 @@ def drop_jump(*, height: float = 0.17) -> DrawnMovement:
         hip_forward=0.05,
         right_ankle=(0.25, BOX_UP + ANKLE_UP),
         lean_deg=3,
-        left_wrist=_DOWN,
-        right_wrist=_DOWN,
+        **_both(wrist=_DOWN),
     )
     fallen = _airborne(_TAKE_OFF_UP, arms=(-0.10, -0.30))
     return through(
@@ -627,9 +617,7 @@ def drop_jump(*, height: float = 0.17) -> DrawnMovement:
             0.62, replace(step, hip_forward=0.16, place=(BOX_FORWARD + 0.1, 0.0), floor_up=0.0)
         ),
         KeyPose(landed_s, fallen, {"hip_up": -GRAVITY * fall_s, "hip_forward": 0.0}),
-        KeyPose(
-            landed_s + 0.13, replace(_dip(0.45, lean_deg=24), left_wrist=_DOWN, right_wrist=_DOWN)
-        ),
+        KeyPose(landed_s + 0.13, replace(_dip(0.45, lean_deg=24), **_both(wrist=_DOWN))),
         *_flight(landed_s + 0.27, height, landing_up=0.42),
         reps=1,
     )
@@ -675,10 +663,7 @@ def _airborne(hip_up: float, *, arms: tuple[float, float]) -> Posture:
     return Posture(
         hip_up=hip_up,
         lean_deg=2,
-        left_ankle=_ON_TOES,
-        right_ankle=_ON_TOES,
-        left_wrist=arms,
-        right_wrist=arms,
+        **_both(ankle=_ON_TOES, wrist=arms),
         hands_apart=0.05,
         elbows_out_deg=20,
     )
@@ -690,8 +675,7 @@ def _dip(hip_up: float, *, lean_deg: float) -> Posture:
         hip_up=hip_up,
         lean_deg=lean_deg,
         knees_out_deg=12,
-        left_wrist=(0.10, -0.28),
-        right_wrist=(0.10, -0.28),
+        **_both(wrist=(0.10, -0.28)),
         hands_apart=0.05,
     )
 
