@@ -366,13 +366,14 @@ def _hanging_from(motion: Motion, inside: Mask) -> Mask | None:
 
     Its hands stay where they are in the picture, and the shoulders go up to them.
     """
-    up = motion.trunk_up_px / motion.unit_px
     hanging = _longest(inside & (motion.wrist_height > _AT_BAR))
     hands = motion.wrist_height[hanging]
-    if len(hands) < 3 or np.percentile(hands, 90) < _HANGS or _range(up[hanging]) < _HANGS_WAY:
+    if len(hands) < 3 or np.percentile(hands, 90) < _HANGS:
         return None
-    low, high = np.percentile((up + motion.wrist_height)[hanging], _REACHING)
-    return hanging if high - low < _HELD_STILL * _range(up[hanging]) else None
+    up = (motion.trunk_up_px / motion.unit_px)[hanging]
+    pulled = _range(up)
+    low, high = np.percentile(up + hands, _REACHING)
+    return hanging if pulled >= _HANGS_WAY and high - low < _HELD_STILL * pulled else None
 
 
 def _lying(motion: Motion, inside: Mask) -> Mask | None:

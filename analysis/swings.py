@@ -134,7 +134,8 @@ def _of_hands(height: FloatArray, motion: Motion, walking: Mask) -> list[Swing]:
     return [
         swing
         for swing in _swings(height, motion, _LEAST_HANDS)
-        if _is_real(swing, motion, walking, _FASTEST_HANDS)
+        if _is_real(swing, motion, _FASTEST_HANDS)
+        and not _walks(swing, walking)
         and height[[swing.first, swing.last]].max() > _AT_SHOULDERS
     ]
 
@@ -144,19 +145,17 @@ def _of_body(swings: Sequence[Swing], motion: Motion, walking: Mask) -> list[Swi
 
     Nobody who walks goes down and up again, as far each time, one after the other.
     """
-    nowhere = np.zeros_like(walking)
-    in_series = {
-        id(swing)
-        for series in series_of(swings)
-        if len(series) >= _LUNGES
-        for swing in series
-        if _is_real(swing, motion, nowhere, _FASTEST)
+    lunges = {
+        id(swing) for series in series_of(swings) if len(series) >= _LUNGES for swing in series
     }
     return [
         swing
         for swing in swings
-        if id(swing) in in_series
-        or (_is_real(swing, motion, walking, _FASTEST) and abs(_gone(swing, motion)) < _STAYS)
+        if _is_real(swing, motion, _FASTEST)
+        and (
+            id(swing) in lunges
+            or (not _walks(swing, walking) and abs(_gone(swing, motion)) < _STAYS)
+        )
     ]
 
 
@@ -183,14 +182,17 @@ def series_of(swings: Sequence[Swing], *, rest: int = _REST) -> list[list[Swing]
     return series
 
 
-def _is_real(swing: Swing, motion: Motion, walking: Mask, fastest: float) -> bool:
-    """Tell whether a body can do that, and is not walking meanwhile."""
+def _is_real(swing: Swing, motion: Motion, fastest: float) -> bool:
+    """Tell whether a body can do that, and is not walking in or out meanwhile."""
     here = slice(swing.first, swing.last + 1)
     speed = abs(swing.way) / (swing.seconds + 1 / GRID_FPS)
-    walks = float(walking[here].mean()) > _WALKS or (
-        _appears(swing, motion) and bool(motion.at_border[here].any())
-    )
-    return speed < fastest and swing.seconds < _LONGEST_S and not walks
+    appears = _appears(swing, motion) and bool(motion.at_border[here].any())
+    return speed < fastest and swing.seconds < _LONGEST_S and not appears
+
+
+def _walks(swing: Swing, walking: Mask) -> bool:
+    """Tell whether the body walks meanwhile."""
+    return float(walking[swing.first : swing.last + 1].mean()) > _WALKS
 
 
 def _appears(swing: Swing, motion: Motion) -> bool:
