@@ -149,31 +149,32 @@ def _examine(
 ) -> str | None:
     connection.set_progress_handler(lambda: clock() > latest_s, _STEPS_BETWEEN_LOOKS)
     try:
-        (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+        why = _damage_in(connection)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        found = "ok"
+        why = None
     connection.set_progress_handler(None, 0)
-    if found != "ok":
-        return str(found).splitlines()[-1]
+    if why is not None:
+        return why
     known = connection.execute(
         "SELECT count(*) FROM sqlite_schema WHERE name IN ('capture', 'entry', 'assignment')"
     ).fetchone()
     if known != (3,):
         return "its tables are missing"
     (marked,) = connection.execute("PRAGMA user_version").fetchone()
-    if marked and marked != _schema_mark(connection):
-        return "its schema was changed"
-    return _unreadable_text(connection)
+    return "its schema was changed" if marked and marked != _schema_mark(connection) else None
 
 
-def _unreadable_text(connection: sqlite3.Connection) -> str | None:
-    """Return which table holds what was JSON and is no more, or None.
+def _damage_in(connection: sqlite3.Connection) -> str | None:
+    """Return what is damaged in the rows, or None; JSON is read, too.
 
-    A changed byte in it shows in no check of SQLite, but whoever reads the row would fail each
+    A changed byte in that shows in no check of SQLite, but whoever reads the row would fail each
     time.
     """
+    (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        return str(found).splitlines()[-1]
     columns = connection.execute(
         """
         SELECT one.name, part.name FROM sqlite_schema AS one, pragma_table_info(one.name) AS part
