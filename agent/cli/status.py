@@ -19,7 +19,7 @@ from agent.intake.folder import watch_of
 from agent.notifications.message import count_waiting
 from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
-from agent.outbox.pauses import LaneState
+from agent.outbox.pauses import FOLDER_MISSING, LaneState
 from agent.secret_files import key_expires_soon
 from agent.settings import Settings
 from agent.settings.load import find_config, how_to_edit
@@ -248,11 +248,10 @@ def _pause_needs(pauses: object) -> list[dict[str, str]]:
     return [
         {"what": "paused", "told": f"{pause['part']} is paused", "do": "spotter doctor"}
         for pause in pauses
-        if pause["part"] != StageName.PAGE and pause["reason"] != _FOLDER_MISSING
+        if pause["part"] != StageName.PAGE and pause["reason"] != FOLDER_MISSING
     ]
 
 
-_FOLDER_MISSING = "folder_missing"  # of intake; it is among what must be done
 _KEYS = {
     "no_key": "no API key: uploads are paused",
     "key": "the API rejects the key: uploads are paused",

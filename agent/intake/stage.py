@@ -26,7 +26,7 @@ from agent.intake.folder import UnsettledError, sidecar_of, sidecar_values
 from agent.intake.stability import NOTHING, StabilityTracker, reject_sparse, writer_state
 from agent.intake.watcher import WatchedFolder
 from agent.outbox.models import FileFacts, SidecarTime
-from agent.outbox.pauses import PauseReporter
+from agent.outbox.pauses import FOLDER_MISSING, PauseReporter
 from agent.stage import StageName, Wake
 from agent.text import counted, printable_file_name
 
@@ -124,7 +124,7 @@ class IntakeGuard:
         if error is not None and not isinstance(error, FileNotFoundError):
             text = f"cannot be read: {error.strerror}"
         self._missing = f"capture folder {text}: {self._capture}"
-        self._waiting.begin("folder_missing", self._missing)
+        self._waiting.begin(FOLDER_MISSING, self._missing)
 
     def _look_at_room(self) -> None:
         self._short = self._space.lacks_for_intake() > 0
