@@ -462,8 +462,8 @@ class _StreamState:
         if fault is not None:
             self._clock = ArrivalClock()
             self._faults.append(source.arrived_s)
-            often = len(self._faults) == _FAULTS
-            often = often and source.arrived_s - self._faults[0] < _WITHIN_S
+            lasted_s = source.arrived_s - self._faults[0]
+            often = len(self._faults) == _FAULTS and lasted_s < _WITHIN_S
             self._uses_arrival = often or fault is TimeFault.SPEED
         pts_s = source.arrived_s if self._uses_arrival else source.pts_s
         if pts_s is None:
