@@ -39,6 +39,20 @@ def looks(capture: Capture, truth: Truth) -> Poses:
     )
 
 
+def seen(capture: Capture, truth: Truth, poses: Poses) -> TrackCandidate:
+    """What is found in some looks, at a station that is set to the capture's activity."""
+    motion = motion_of(poses)
+    signs = signs_of(motion, activity="weightlifting")
+    efforts, evidence = efforts_of(
+        motion,
+        signs,
+        rest_s=RULES[capture.activity].rest_s,
+        within=Interval(start_s=0.0, end_s=truth.duration_s),
+        activity=capture.activity,
+    )
+    return TrackCandidate(motion, signs, efforts, evidence)
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -51,18 +65,11 @@ def looks(capture: Capture, truth: Truth) -> Poses:
 def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
     capture = ALL[name]
     truth = capture.story().truth()
-    motion = motion_of(looks(capture, truth))
 
-    found, _ = efforts_of(
-        motion,
-        signs_of(motion, activity="weightlifting"),
-        rest_s=RULES[capture.activity].rest_s,
-        within=Interval(start_s=0.0, end_s=truth.duration_s),
-        activity=capture.activity,
-    )
+    found = seen(capture, truth, looks(capture, truth))
 
-    assert len(found) == len(truth.efforts)
-    for effort, true in zip(found, truth.efforts, strict=True):
+    assert len(found.efforts) == len(truth.efforts)
+    for effort, true in zip(found.efforts, truth.efforts, strict=True):
         assert effort.start_s == pytest.approx(true.active_start_s, abs=0.6)
         assert effort.end_s == pytest.approx(true.active_end_s, abs=0.6)
 
@@ -93,17 +100,9 @@ def test_curls_of_one_arm_that_were_begun_earlier_are_looked_for_there() -> None
     (effort,) = truth.efforts
     looked_from_s = effort.active_start_s + 2.7  # in the second curl
     whole = looks(capture, truth)
-    motion = motion_of(whole.without(whole.times_s < looked_from_s))
-    signs = signs_of(motion, activity=capture.activity)
-    found, evidence = efforts_of(
-        motion,
-        signs,
-        rest_s=RULES[capture.activity].rest_s,
-        within=Interval(start_s=0.0, end_s=truth.duration_s),
-        activity=capture.activity,
-    )
 
-    begun = TrackCandidate(motion, signs, found, evidence).under_way
+    found = seen(capture, truth, whole.without(whole.times_s < looked_from_s))
 
-    assert not found
+    assert not found.efforts
+    begun = found.under_way
     assert min(one.start_s for one in begun) == pytest.approx(looked_from_s, abs=0.5)
