@@ -80,7 +80,7 @@ def _look(config: Path) -> HubLook:
 def _look_at(settings: HubSettings) -> HubLook:
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
-        return look_at_hub(settings.hub, folder, now_s=read_clock().utc_s)
+        return look_at_hub(settings.hub, folder, now=read_clock)
 
 
 @click.command()
@@ -703,7 +703,7 @@ def _line(view: StationView) -> tuple[str, ...]:
 
 
 def _age(view: StationView) -> str:
-    return _ago(view.age_s)
+    return "at an unknown time" if view.word and view.age_s is None else _ago(view.age_s)
 
 
 def _ago(age_s: float | None) -> str:

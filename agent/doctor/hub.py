@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from agent.clock import Instant, LocalTime
+from agent.clock import Instant, LocalTime, read_clock
 from agent.disk.space import DiskUsage, measure, megabytes
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, open_plain
 from agent.doctor.check import CheckResult, broken, fine, warning
@@ -195,7 +195,7 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
         return
     if not hub.folder.certificate[0].exists():
         return
-    look = look_at_hub(hub.settings.hub, hub.folder, now_s=hub.now.utc_s)
+    look = look_at_hub(hub.settings.hub, hub.folder, now=read_clock)
     yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
     yield judge_address(hub)
     if look.stations or not look.sites:  # a chain's hub may have none of its own
@@ -357,9 +357,12 @@ def _end_of(path: Path) -> str:
 
 
 def _age(view: StationView) -> str:
-    if view.heard_at is None:
+    if view.word is None:
         return "no message yet"
-    return f"since {LocalTime(view.heard_at + (view.age_s or 0.0)).moment(view.heard_at)}"
+    if view.age_s is None:
+        return "since before the clock was set"
+    now_s = read_clock().utc_s
+    return f"since {LocalTime(now_s).moment(now_s - view.age_s)}"
 
 
 def _some(names: list[str]) -> str:

@@ -27,13 +27,21 @@ from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel, ConfigDict, Field
 
+from agent.clock import Instant
 from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import NotifyError
 from agent.facility.broker import ANSWER_WITHIN_S, StoredMessage, stored_message
 from agent.facility.membership import EVENTS_STREAM, NAME, SiteSubjects
 from agent.facility.receiver import EVENT_NUMBER, NOTICE_ID
 from agent.hub.folder import KnownStation
-from agent.hub.stations import StationView, StationWord, in_order
+from agent.hub.stations import (
+    StationView,
+    StationWord,
+    age_of,
+    in_order,
+    instant_document,
+    instant_of,
+)
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
 from agent.text import printable
@@ -127,38 +135,41 @@ class SiteBoard:
     """The last word of every site of a chain; usable from any thread."""
 
     def __init__(self) -> None:
-        self._words: dict[str, tuple[SiteWord, float]] = {}  # with when it was heard
+        self._words: dict[str, tuple[SiteWord, Instant]] = {}  # with when it was heard
         self._read_at: dict[str, float] = {}
 
-    def hear(self, site: str, body: bytes, *, now_s: float) -> bool:
+    def hear(self, site: str, body: bytes, *, now: Instant) -> bool:
         """Take a site's word; False where it cannot be read, or comes too soon after another."""
-        if 0 <= now_s - self._read_at.get(site, -_READ_EVERY_S) < _READ_EVERY_S:
+        if 0 <= now.utc_s - self._read_at.get(site, -_READ_EVERY_S) < _READ_EVERY_S:
             return False
-        self._read_at[site] = now_s
+        self._read_at[site] = now.utc_s
         try:
             word = SiteWord.opened(body)
         except (ValueError, RecursionError):
             return False
-        self._words = {**self._words, site: (word, now_s)}
+        self._words = {**self._words, site: (word, now)}
         return True
 
-    def heard_at(self, site: str) -> float | None:
-        """Return when a site was heard last."""
+    def age_s(self, site: str, *, now: Instant) -> float | None:
+        """Return how many seconds ago a site was heard last; None: never, or no clock can tell."""
         found = self._words.get(site)
-        return None if found is None else found[1]
+        return None if found is None else age_of(found[1], now)
 
-    def views(self, sites: dict[str, KnownStation], *, now_s: float) -> list[StationView]:
+    def views(self, sites: dict[str, KnownStation], *, now: Instant) -> list[StationView]:
         """Return every station of some sites, in the order of sites, groups and names."""
         words = self._words
+        ages = {site: age_of(heard, now) for site, (_, heard) in words.items()}
         return in_order(
             StationView(
                 station=one.station,
                 site=site,
                 group=one.group,
                 word=one.told,
-                age_s=None if one.age_s is None else one.age_s + max(0.0, now_s - heard_at),
+                age_s=None
+                if one.age_s is None or (silent := ages[site]) is None
+                else one.age_s + silent,
             )
-            for site, (word, heard_at) in words.items()
+            for site, (word, _) in words.items()
             if site in sites
             for one in word.stations
         )
@@ -170,8 +181,8 @@ class SiteBoard:
             OSError: the old file stays.
         """
         document = {
-            site: {"heard_at": heard_at, "told": base64.b64encode(word.closed()).decode()}
-            for site, (word, heard_at) in self._words.items()
+            site: {**instant_document(heard), "told": base64.b64encode(word.closed()).decode()}
+            for site, (word, heard) in self._words.items()
             if site in sites
         }
         with rewriting(path, 0o600) as file:
@@ -184,7 +195,7 @@ class SiteBoard:
                 document = json.loads(file.read(_MOST_FILE_BYTES))
             for site, kept in document.items():
                 told = base64.b64decode(kept["told"])
-                self.hear(site, told, now_s=float(kept["heard_at"]))
+                self.hear(site, told, now=instant_of(kept))
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return
 

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from pydantic import ValidationError
 
-from agent.clock import Now, iso_utc
+from agent.clock import Instant, Now, iso_utc
 from agent.disk.state_folder import StateFolderLock
 from agent.errors import BusyError, NotifyError, RequestError
 from agent.facility.broker import HubConnection, StoredMessage
@@ -39,7 +39,7 @@ class SiteLook:
 
     site: str
     since: float  # Unix time
-    age_s: float | None  # of its last message; None: there was none
+    age_s: float | None  # of its last message; None: there was none, or no clock can tell
     stations: list[StationView]
 
     @property
@@ -137,13 +137,18 @@ class HubLook:
         }
 
 
-def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLook:
+def look_at_hub(site: SiteSettings, folder: HubFolder, *, now: Now) -> HubLook:
     """Look at a hub and all of its stations; nothing of it is changed.
+
+    Args:
+        site: the hub's settings.
+        folder: its files.
+        now: reads the clock.
 
     Raises:
         ConfigError: its files cannot be used.
     """
-    register = folder.register().without_expired(now_s=now_s)
+    register = folder.register().without_expired(now_s=now().utc_s)
     board, sites = StationBoard(), SiteBoard()
     board.load(folder.words)
     sites.load(folder.site_words)
@@ -157,16 +162,17 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         for name in register.workers:
             told = connection.stored(_last_of(Subjects(site=site.site, station=name).working))
             if told is not None:
-                board.hear_worker(name, told.body, now_s=_at(told))
+                board.hear_worker(name, told.body, now=_at(told))
         for name in register.sites:
             told = connection.stored(_last_of(SiteSubjects(site=name).stations))
             if told is not None:
-                sites.hear(name, told.body, now_s=_at(told))
+                sites.hear(name, told.body, now=_at(told))
     except NotifyError as error:
         fault = str(error)
     finally:
         connection.close()
     runs = StateFolderLock(folder.places).is_taken()
+    seen = now()  # behind every message
     return HubLook(
         site=site.site,
         listen=site.listen,
@@ -175,16 +181,16 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now_s: float) -> HubLo
         page_pause=stored_pause(folder.root, StageName.PAGE) if runs else None,
         events=kept[0],
         event_bytes=kept[1],
-        stations=board.views(register, now_s=now_s),
+        stations=board.views(register, now=seen),
         invitations=register.invitations,
-        workers=board.workers(register, now_s=now_s),
+        workers=board.workers(register, now=seen),
         worker_invitations=register.worker_invitations,
         sites=[
             SiteLook(
                 site=name,
                 since=known.since,
-                age_s=None if (at := sites.heard_at(name)) is None else max(0.0, now_s - at),
-                stations=sites.views({name: known}, now_s=now_s),
+                age_s=sites.age_s(name, now=seen),
+                stations=sites.views({name: known}, now=seen),
             )
             for name, known in sorted(register.sites.items())
         ],
@@ -222,16 +228,17 @@ def _events(connection: HubConnection) -> tuple[int, int]:
 def _hear(connection: HubConnection, board: StationBoard, subjects: Subjects) -> None:
     told = connection.stored(_last_of(subjects.state))
     if told is not None:
-        board.hear(subjects.station, told.body, now_s=_at(told))
+        board.hear_stored(subjects.station, told.body, stored=_at(told))
 
 
 def _last_of(subject: str) -> str:
     return f"$JS.API.DIRECT.GET.KV_{STATES}.{subject}"
 
 
-def _at(message: StoredMessage) -> float:
-    """Return when the broker has stored a message, in Unix time."""
-    return datetime.fromisoformat(message.headers["Nats-Time-Stamp"]).timestamp()
+def _at(message: StoredMessage) -> Instant:
+    """Return when the broker has stored a message, by UTC alone."""
+    stamp = datetime.fromisoformat(message.headers["Nats-Time-Stamp"])
+    return Instant(utc_s=stamp.timestamp())
 
 
 _ANSWERS_WITHIN_S = 15.0  # a station that is connected

@@ -83,13 +83,13 @@ class BoardContext:
 
     def views(self) -> list[StationView]:
         """Return every station as it is now."""
-        register, now_s = self.folder.register(), self.now().utc_s
-        own = self.board.views(register, now_s=now_s)
-        return [*own, *self.sites.views(register.sites, now_s=now_s)]
+        register, now = self.folder.register(), self.now()
+        own = self.board.views(register, now=now)
+        return [*own, *self.sites.views(register.sites, now=now)]
 
     def workers(self) -> list[WorkerView]:
         """Return every worker as it is now."""
-        return self.board.workers(self.folder.register(), now_s=self.now().utc_s)
+        return self.board.workers(self.folder.register(), now=self.now())
 
 
 async def show(page: BoardContext, context: RequestContext) -> Response:

@@ -249,7 +249,7 @@ class _Hub:
         return [partial(link.tell, self._views), link.send]
 
     def _views(self) -> list[StationView]:
-        return self._board.views(self._register, now_s=read_clock().utc_s)
+        return self._board.views(self._register, now=read_clock())
 
     async def _publish_wanted(self, *, now_s: float) -> None:
         """Publish what is wanted of them; a damaged file stops nothing else."""
@@ -267,19 +267,19 @@ class _Hub:
     async def _hear(self, message: Msg) -> None:
         """Take a station's word; what cannot be read is left out, as if nothing had come."""
         station = message.subject.rpartition(".")[2]
-        if not self._board.hear(station, message.data, now_s=read_clock().utc_s):
+        if not self._board.hear(station, message.data, now=read_clock()):
             log.debug("state rejected", station=station)
 
     async def _hear_worker(self, message: Msg) -> None:
         """Take a worker's word."""
         worker = message.subject.split(".")[-2]
-        if not self._board.hear_worker(worker, message.data, now_s=read_clock().utc_s):
+        if not self._board.hear_worker(worker, message.data, now=read_clock()):
             log.debug("state rejected", worker=worker)
 
     async def _hear_site(self, message: Msg) -> None:
         """Take what a site of the chain says of its stations."""
         site = message.subject.rpartition(".")[2]
-        if not self._sites.hear(site, message.data, now_s=read_clock().utc_s):
+        if not self._sites.hear(site, message.data, now=read_clock()):
             log.debug("state rejected", site=site)
 
     async def _see(self, message: Msg) -> None:
@@ -315,9 +315,9 @@ class _Hub:
         """Publish to every station what it may use of the site's uplink; never returns."""
         sharer, broker = UplinkSharer(self._site), client.jetstream()
         while True:
-            now_s = read_clock().utc_s
-            views = self._board.views(self._register, now_s=now_s) if sharer.shares else []
-            for allowance in sharer.due(views, now_s=now_s):
+            now = read_clock()
+            views = self._board.views(self._register, now=now) if sharer.shares else []
+            for allowance in sharer.due(views, now_s=now.utc_s):
                 subject = Subjects(site=allowance.site, station=allowance.station).allowance
                 with contextlib.suppress(nats.errors.Error, TimeoutError):  # the next one is near
                     await broker.publish(subject, allowance.sealed(self._key))

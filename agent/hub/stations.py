@@ -13,12 +13,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from agent.clock import iso_utc
+from agent.clock import Instant, iso_utc
 from agent.disk.state_folder import open_plain, rewriting
 from agent.facility.membership import MOST_POSTER_BYTES
 from agent.hub.folder import Register
@@ -75,6 +75,7 @@ def _end_of_scan(body: bytes, at: int) -> int:
 
 
 AWAY_AFTER_S = 15.0  # no word is shown as if it were fresh for longer
+_CLOCK_STEPS_S = 1.0  # the clock is set back by so much at most without anybody's doing
 _MOST_BYTES = 1 << 24
 
 _Text = Annotated[str, Field(max_length=160)]
@@ -96,6 +97,37 @@ def _checked_address(address: str) -> str:
 _Page = Annotated[
     str, Field(pattern=r"^https?://[A-Za-z0-9.:\[\]-]{1,200}$"), AfterValidator(_checked_address)
 ]
+
+
+def age_of(heard: Instant, now: Instant) -> float | None:
+    """Return how many seconds ago something was heard; None where no clock can tell.
+
+    In one boot the time since then decides, which nobody sets.  Across boots UTC does: a moment
+    that lies ahead was heard before the clock was set back, and none is fresh after a boot.
+    """
+    if heard.boot_id is not None and heard.boot_id == now.boot_id:
+        return max(0.0, heard.elapsed_s(now))
+    age_s = now.utc_s - heard.utc_s
+    if age_s < -_CLOCK_STEPS_S or (heard.boot_id is not None and age_s <= AWAY_AFTER_S):
+        return None
+    return max(0.0, age_s)
+
+
+def instant_document(heard: Instant) -> dict[str, object]:
+    """Return a moment ready for JSON, so that a later run knows how long ago it was."""
+    return {"heard_at": heard.utc_s, "boot_id": heard.boot_id, "boot_s": heard.boot_s}
+
+
+def instant_of(kept: Mapping[str, Any]) -> Instant:
+    """Return a moment from its document; one of an earlier version has UTC alone.
+
+    Raises:
+        KeyError, TypeError, ValueError: it cannot be read.
+    """
+    boot_id, boot_s = kept.get("boot_id"), kept.get("boot_s")
+    if not isinstance(boot_id, str) or boot_s is None:
+        return Instant(utc_s=float(kept["heard_at"]))
+    return Instant(utc_s=float(kept["heard_at"]), boot_id=boot_id, boot_s=float(boot_s))
 
 
 class _Word(BaseModel):
@@ -197,7 +229,7 @@ class StationView:
 
     station: str
     word: StationWord | None  # None: it has reported nothing yet
-    age_s: float | None  # of that word
+    age_s: float | None  # of that word; None: there is none, or no clock can tell
     heard_at: float | None = None  # Unix time
     group: str | None = None  # of stations
     site: str | None = None  # where it is another's of the chain
@@ -258,7 +290,7 @@ class WorkerView:
     worker: str
     since: float  # Unix time
     word: WorkerWord | None  # None: it has reported nothing yet
-    age_s: float | None  # of that word
+    age_s: float | None  # of that word; None: there is none, or no clock can tell
 
     @property
     def is_away(self) -> bool:
@@ -290,38 +322,50 @@ class StationBoard:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._words: dict[str, tuple[StationWord, float]] = {}  # with when it was heard
+        self._words: dict[str, tuple[StationWord, Instant]] = {}  # with when it was heard
         self._posters: dict[str, BoardPoster] = {}
-        self._workers: dict[str, tuple[WorkerWord, float]] = {}  # with when it was heard
+        self._workers: dict[str, tuple[WorkerWord, Instant]] = {}  # with when it was heard
 
-    def hear(self, station: str, body: bytes, *, now_s: float) -> bool:
+    def hear(self, station: str, body: bytes, *, now: Instant) -> bool:
         """Take a station's word; False where it cannot be read."""
         try:
             word = StationWord.model_validate_json(body)
         except ValidationError:
             return False
         with self._lock:
-            self._words[station] = word, now_s
+            self._words[station] = word, now
         return True
 
-    def hear_worker(self, worker: str, body: bytes, *, now_s: float) -> bool:
+    def hear_stored(self, station: str, body: bytes, *, stored: Instant) -> None:
+        """Take a station's word as the broker stores it.
+
+        The same word keeps the moment at which it was heard, by clocks that nobody sets.
+        """
+        with self._lock:
+            before = self._words.get(station)
+        self.hear(station, body, now=stored)
+        with self._lock:
+            if before is not None and before[0].at and self._words[station][0] == before[0]:
+                self._words[station] = before
+
+    def hear_worker(self, worker: str, body: bytes, *, now: Instant) -> bool:
         """Take a worker's word; False where it cannot be read."""
         try:
             word = WorkerWord.model_validate_json(body)
         except ValidationError:
             return False
         with self._lock:
-            self._workers[worker] = word, now_s
+            self._workers[worker] = word, now
         return True
 
-    def workers(self, register: Register, *, now_s: float) -> list[WorkerView]:
+    def workers(self, register: Register, *, now: Instant) -> list[WorkerView]:
         """Return every worker that has joined, in the order of their names."""
         with self._lock:
             words = dict(self._workers)
         found = []
         for name, known in sorted(register.workers.items()):
-            word, heard_at = words.get(name, (None, None))
-            age_s = None if heard_at is None else max(0.0, now_s - heard_at)
+            word, heard = words.get(name, (None, None))
+            age_s = None if heard is None else age_of(heard, now)
             found.append(WorkerView(worker=name, since=known.since, word=word, age_s=age_s))
         return found
 
@@ -349,20 +393,19 @@ class StationBoard:
         fits = found is not None and take is not None and take.clip_code == found.clip_code
         return found if fits else None
 
-    def views(self, register: Register, *, now_s: float) -> list[StationView]:
+    def views(self, register: Register, *, now: Instant) -> list[StationView]:
         """Return every station that has joined, in the order of their groups and names."""
         with self._lock:
             words = dict(self._words)
         found = []
         for station, known in register.stations.items():
-            word, heard_at = words.get(station, (None, None))
-            age_s = None if heard_at is None else max(0.0, now_s - heard_at)
+            word, heard = words.get(station, (None, None))
             poster = self.poster(station)
             view = StationView(
                 station=station,
                 word=word,
-                age_s=age_s,
-                heard_at=heard_at,
+                age_s=None if heard is None else age_of(heard, now),
+                heard_at=None if heard is None else heard.utc_s,
                 group=known.group,
                 poster_mark=None if poster is None else poster.mark,
             )
@@ -378,8 +421,8 @@ class StationBoard:
         with self._lock:
             words = dict(self._words)
         document = {
-            station: {"heard_at": heard_at, "told": word.model_dump(mode="json")}
-            for station, (word, heard_at) in words.items()
+            station: {**instant_document(heard), "told": word.model_dump(mode="json")}
+            for station, (word, heard) in words.items()
         }
         with rewriting(path, 0o600) as file:
             file.write(json.dumps(document).encode())
@@ -393,9 +436,8 @@ class StationBoard:
             return
         for station, kept in document.items() if isinstance(document, Mapping) else ():
             try:
-                heard_at = float(kept["heard_at"])
-                self.hear(station, json.dumps(kept["told"]).encode(), now_s=heard_at)
-            except (TypeError, KeyError, ValueError):
+                self.hear(station, json.dumps(kept["told"]).encode(), now=instant_of(kept))
+            except (TypeError, KeyError, ValueError, AttributeError):
                 continue
 
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from agent.clock import Instant
 from agent.errors import NotifyError
 from agent.hub.chain import SiteBoard, SiteWord, number_in
 from agent.hub.folder import KnownStation
 from agent.hub.stations import StationView, StationWord
 from tests.factories import NOW_S
 
+_NOW = Instant(utc_s=NOW_S)
 _SITES = {"gym-1": KnownStation(key="U", since=0.0)}
 
 
@@ -38,9 +40,9 @@ def _closed(*stations: object) -> bytes:
 )
 def test_what_no_hub_would_say_is_left_out(make: Callable[[], bytes]) -> None:
     board = SiteBoard()
-    assert board.hear("gym-1", _closed({"station": "rack-1"}), now_s=NOW_S)
-    assert not board.hear("gym-1", make(), now_s=NOW_S + 2)
-    (view,) = board.views(_SITES, now_s=NOW_S)
+    assert board.hear("gym-1", _closed({"station": "rack-1"}), now=_NOW)
+    assert not board.hear("gym-1", make(), now=Instant(utc_s=NOW_S + 2))
+    (view,) = board.views(_SITES, now=_NOW)
     assert view.place == "gym-1.rack-1"
 
 
@@ -52,8 +54,8 @@ def test_a_site_leads_nobody_to_a_page_and_tells_no_details() -> None:
     assert b"rack-1:8377" not in zlib.decompress(sent) and b"Ada" not in zlib.decompress(sent)
 
     board = SiteBoard()
-    board.hear("gym-1", _closed({"station": "rack-1", "told": told}), now_s=NOW_S)
-    (shown,) = board.views(_SITES, now_s=NOW_S + 20)
+    board.hear("gym-1", _closed({"station": "rack-1", "told": told}), now=_NOW)
+    (shown,) = board.views(_SITES, now=Instant(utc_s=NOW_S + 20))
     assert shown.word is not None and shown.word.page is None and shown.word.plan.detail is None
     assert shown.belongs_to == "gym-1"
 
@@ -63,28 +65,28 @@ def test_a_station_is_as_old_at_the_chain_as_at_its_site_and_silence_adds_to_it(
 ) -> None:
     board, kept = SiteBoard(), tmp_path / "kept.json"
     view = StationView(station="rack-1", word=None, age_s=12.0)
-    board.hear("gym-1", SiteWord.of([view]).closed(), now_s=NOW_S)
-    (shown,) = board.views(_SITES, now_s=NOW_S + 2)
+    board.hear("gym-1", SiteWord.of([view]).closed(), now=_NOW)
+    (shown,) = board.views(_SITES, now=Instant(utc_s=NOW_S + 2))
     assert (shown.age_s, shown.is_away) == (14.0, False)
     board.save(kept, _SITES)
     later = SiteBoard()
     later.load(kept)
-    (shown,) = later.views(_SITES, now_s=NOW_S + 5)
+    (shown,) = later.views(_SITES, now=Instant(utc_s=NOW_S + 5))
     assert (shown.age_s, shown.is_away) == (17.0, True)
-    assert not later.views({}, now_s=NOW_S)  # of a site that was removed
+    assert not later.views({}, now=_NOW)  # of a site that was removed
     later.save(kept, {})
     assert json.loads(kept.read_text()) == {}
 
 
 def test_a_site_that_says_much_is_read_once_a_second() -> None:
     board = SiteBoard()
-    assert board.hear("gym-1", _closed({"station": "rack-1"}), now_s=NOW_S)
-    assert not board.hear("gym-1", _closed(), now_s=NOW_S + 0.5)
-    assert board.hear("gym-2", _closed(), now_s=NOW_S + 0.5)
-    assert len(board.views(_SITES, now_s=NOW_S)) == 1
-    assert board.hear("gym-1", _closed(), now_s=NOW_S + 1.5)
-    assert board.hear("gym-1", _closed(), now_s=NOW_S - 3600)  # the clock was set
-    assert not board.views(_SITES, now_s=NOW_S)
+    assert board.hear("gym-1", _closed({"station": "rack-1"}), now=_NOW)
+    assert not board.hear("gym-1", _closed(), now=Instant(utc_s=NOW_S + 0.5))
+    assert board.hear("gym-2", _closed(), now=Instant(utc_s=NOW_S + 0.5))
+    assert len(board.views(_SITES, now=_NOW)) == 1
+    assert board.hear("gym-1", _closed(), now=Instant(utc_s=NOW_S + 1.5))
+    assert board.hear("gym-1", _closed(), now=Instant(utc_s=NOW_S - 3600))  # the clock was set
+    assert not board.views(_SITES, now=_NOW)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from agent.clock import Instant
 from agent.facility.membership import MOST_POSTER_BYTES
 from agent.hub.folder import KnownStation, Register
 from agent.hub.stations import StationBoard, is_small_jpeg
@@ -48,13 +49,13 @@ def test_the_board_shows_the_picture_of_the_last_take_alone(picture: bytes) -> N
     told = b'{"state": "safe", "last_take": {"clip_code": "k3x9", "state": "uploaded"}}'
     assert board.see("a", "k3x9", picture)
     assert board.poster("a") is None  # nobody has told of that take yet
-    board.hear("a", told, now_s=1.0)
+    board.hear("a", told, now=Instant(utc_s=1.0))
     shown = board.poster("a")
     assert shown is not None and shown.jpeg == picture
-    assert board.views(register, now_s=1.0)[0].poster_mark == shown.mark
+    assert board.views(register, now=Instant(utc_s=1.0))[0].poster_mark == shown.mark
     assert not board.see("a", "k3x9", b"<script>")
     assert board.poster("a") is None  # a bad one replaces the good one
     board.see("a", "k3x9", picture)
-    board.hear("a", told.replace(b"k3x9", b"erased"), now_s=2.0)
+    board.hear("a", told.replace(b"k3x9", b"erased"), now=Instant(utc_s=2.0))
     assert board.poster("a") is None
     assert board.see("a", "", b"")  # there is none any longer

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.clock import read_clock
+from agent.clock import Instant, read_clock
 from agent.hub.folder import KnownStation, Register
 from agent.hub.stations import StationBoard, targets_document, write_targets
 from agent.outbox.pauses import Pause
@@ -340,8 +340,10 @@ def test_prometheus_itself_finds_the_stations_of_a_hub(tmp_path: Path) -> None:
         told = {"rack-1": page.settings.web.listen, "rack-2": f"127.0.0.1:{free_port()}"}
         for name, listen in told.items():
             word = {"state": "safe", "page": f"http://{listen}"}
-            assert board.hear(name, json.dumps(word).encode(), now_s=1.0)
-        write_targets(targets, targets_document(board.views(register, now_s=2.0), site="gym-1"))
+            assert board.hear(name, json.dumps(word).encode(), now=Instant(utc_s=1.0))
+        write_targets(
+            targets, targets_document(board.views(register, now=Instant(utc_s=2.0)), site="gym-1")
+        )
         assert targets.stat().st_mode & 0o777 == 0o644
         with prometheus(tmp_path, asks=targets) as client:
 
