@@ -53,7 +53,16 @@ from agent.facility.keys import SEED_BYTES, FacilityKey
 from agent.facility.membership import NAME, Invitation, MemberKind, forget_membership
 from agent.facility.orders import Turn
 from agent.hub.folder import HubFolder, OpenInvitation
-from agent.hub.planning import MOST_DAYS, HubRoster, Planner, is_calendar, moment_of, read_plan_csv
+from agent.hub.planning import (
+    MOST_DAYS,
+    HubAthlete,
+    HubRoster,
+    Planner,
+    is_calendar,
+    moment_of,
+    read_plan_csv,
+    user_id_among,
+)
 from agent.hub.run import run_hub
 from agent.hub.settings import LEAF_PORT, HubSettings, load_hub
 from agent.logs import configure_logs
@@ -250,10 +259,12 @@ def assign(
 ) -> None:
     """Plan an athlete for a station, from now or a given time.
 
-    The station stores the plan, and carries it out even without the hub.  A coach at the station
-    can override it until the next turn begins; the hub's page shows that.
+    USER_ID may also be the full name of one athlete of the roster.  The station stores the plan,
+    and carries it out even without the hub.  A coach at the station can override it until the next
+    turn begins; the hub's page shows that.
     """
     now_s = read_clock().utc_s
+    user_id = user_id_among(_athletes(config), user_id)
     try:
         begins_s = now_s if begins is None else moment_of(begins, now_s=now_s)
         turn = Turn(
@@ -297,7 +308,7 @@ def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) ->
     """
     now_s, text = read_clock().utc_s, text_of(file)
     if not is_calendar(text):
-        turns = read_plan_csv(text, now_s=now_s)
+        turns = read_plan_csv(text, now_s=now_s, athletes=_athletes(config))
         _plan(config, turns, now_s=now_s, as_json=as_json, replace=replace)
         return
     from agent.hub.calendar import read_plan_calendar  # its libraries are the hub's alone
@@ -310,6 +321,17 @@ def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) ->
         ignored = counted(found.ignored, "event")
         click.echo(f"{ignored} without a LOCATION, which names the station: ignored", err=True)
     _plan(config, found.turns, now_s=now_s, as_json=as_json, replace=replace)
+
+
+def _athletes(config: Path) -> Mapping[str, HubAthlete]:
+    """Return the site's athletes by user id.
+
+    Raises:
+        ConfigError: the hub's files cannot be used.
+    """
+    folder = prepared_hub(load_hub(config))
+    with acting_as_owner(folder.root):
+        return HubRoster(folder.roster).athletes()
 
 
 def _plan(

@@ -18,7 +18,7 @@ from icalendar import Event
 
 from agent.errors import RequestError
 from agent.facility.orders import Turn
-from agent.hub.planning import MOST_DAYS, HubAthlete
+from agent.hub.planning import MOST_DAYS, HubAthlete, user_id_among
 from agent.text import printable
 
 _MOST_EVENTS = 5_000
@@ -310,16 +310,10 @@ def _athlete(event: _Event, athletes: Mapping[str, HubAthlete]) -> str:
     title = " ".join(str(event.parts.get("SUMMARY", "")).split())
     if not title:
         raise event.refuse("SUMMARY", "no SUMMARY, which must name the athlete")
-    if title in athletes:
-        return title
-    named = [one.user_id for one in athletes.values() if one.name.casefold() == title.casefold()]
-    if len(named) > 1:
-        raise event.refuse("SUMMARY", f"several athletes are called {title!r}: use the user id")
-    if named:
-        return named[0]
-    if " " in title:
-        raise event.refuse("SUMMARY", f"{title!r} is not in the roster")
-    return title
+    try:
+        return user_id_among(athletes, title)
+    except RequestError as error:
+        raise event.refuse("SUMMARY", str(error)) from None
 
 
 def _occurrences(event: _Event, window: _Window) -> Iterator[tuple[float, float | None]]:

@@ -18,7 +18,7 @@ from agent.facility.membership import NAME
 from agent.facility.orders import Turn
 from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder
-from agent.hub.planning import HubAthlete, HubRoster, Planner
+from agent.hub.planning import HubAthlete, HubRoster, Planner, user_id_among
 from agent.hub.settings import HubSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.devices import Role
@@ -149,7 +149,7 @@ class PlanForm(Form):
 async def assign(page: BoardContext, context: RequestContext, form: PlanForm) -> Response:  # noqa: ARG001  # as above
     """Plan an athlete for a station, from now on."""
     now_s = page.now().utc_s
-    turn = Turn(user_id=form.user_id.strip(), begins=now_s)
+    turn = Turn(user_id=user_id_among(page.roster.athletes(), form.user_id), begins=now_s)
     await page.database.write(lambda: page.planner.add(form.station, [turn], now_s=now_s))
     return RedirectResponse("/", 303)
 

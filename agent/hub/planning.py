@@ -27,6 +27,7 @@ from agent.facility.orders import MOST_TURNS, StationPlan, Turn
 from agent.hub.folder import HubFolder, Register
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
+from agent.outbox.roster import GUEST_PREFIX
 from agent.text import printable
 
 _MOST_ATHLETES = 20_000
@@ -125,6 +126,37 @@ class HubRoster:
         document = [one.model_dump(mode="json") for _, one in sorted(athletes.items())]
         with rewriting(self._path, 0o600) as file:
             file.write(json.dumps(document, indent=1, ensure_ascii=False).encode())
+
+
+def user_id_among(athletes: Mapping[str, HubAthlete], told: str) -> str:
+    """Return the user id of whoever is told, by user id or by the full name of one athlete.
+
+    A user id need not be in the roster; a name must: else it would leave the site as a user id.
+
+    Raises:
+        RequestError: several have this name, it is no user id, or it is a guest.
+    """
+    told = " ".join(told.split())
+    if told in athletes:
+        return told
+    named = [one.user_id for one in athletes.values() if one.name.casefold() == told.casefold()]
+    if len(named) > 1:
+        raise RequestError(
+            f"several athletes are called {told!r}: use the user id",
+            hint="spotter hub roster lists them",
+        )
+    if named:
+        return named[0]
+    if told.startswith(GUEST_PREFIX):
+        raise RequestError(
+            f"{told!r} cannot be planned: a guest is known at one station only",
+            hint=f"at the station: spotter assign {told}",
+        )
+    if not told:
+        raise RequestError("no athlete", hint="a user id, or a full name of the roster")
+    if " " in told:
+        raise RequestError(f"{told!r} is not in the roster", hint="spotter hub roster lists them")
+    return told
 
 
 def read_roster_csv(text: str) -> list[HubAthlete]:
@@ -366,12 +398,15 @@ def is_calendar(text: str) -> bool:
     return text.lstrip("\ufeff \r\n\t")[:15].upper() == "BEGIN:VCALENDAR"
 
 
-def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
+def read_plan_csv(
+    text: str, *, now_s: float, athletes: Mapping[str, HubAthlete]
+) -> dict[str, list[Turn]]:
     """Return the turns of a CSV file, by station: all of it, or nothing.
 
     Args:
         text: with the columns station, user_id, begins, and perhaps ends, exercise, barbell_mass.
         now_s: Unix time; a time of day is of this day.
+        athletes: of the roster, by user id.
 
     Raises:
         RequestError: naming the line that cannot be read.
@@ -384,13 +419,15 @@ def read_plan_csv(text: str, *, now_s: float) -> dict[str, list[Turn]]:
             given = {name: value.strip() for name, value in row.items()}
             found[given["station"]].append(
                 Turn(
-                    user_id=given["user_id"],
+                    user_id=user_id_among(athletes, given["user_id"]),
                     begins=moment_of(given["begins"], now_s=now_s),
                     ends=moment_of(given["ends"], now_s=now_s) if given.get("ends") else None,
                     exercise=given.get("exercise") or None,
                     barbell_mass=float(mass) if (mass := given.get("barbell_mass")) else None,
                 )
             )
+        except RequestError as error:
+            raise RequestError(f"line {number}: {error}", hint=error.hint) from None
         except (ValueError, TypeError, AttributeError):
             hint = "times are like 14:30 or 2026-11-29 14:30; a mass is a number"
             raise unreadable(number, row, hint=hint) from None

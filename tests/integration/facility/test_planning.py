@@ -221,7 +221,38 @@ def _on_station(status: str) -> object:
 )
 def test_a_csv_file_that_cannot_be_read_plans_nothing(text: str, why: str) -> None:
     with pytest.raises(RequestError, match=why):
-        read_plan_csv(text, now_s=NOW_S)
+        read_plan_csv(text, now_s=NOW_S, athletes={})
+
+
+def test_a_name_never_leaves_as_a_user_id_and_evades_no_consent(
+    hub: Hub, station: MakeStation, tmp_path: Path
+) -> None:
+    hub.admit(station("rack-1"))
+    roster, plan = tmp_path / "roster.csv", tmp_path / "plan.csv"
+    roster.write_text(
+        "user_id,name,consent\nu1,Ada Byron,yes\nu2,Bo Li,no\nu3,Al Ash,\nu4,Al Ash,\n"
+    )
+    hub.spotter("roster", str(roster))
+
+    def planned(*words: str) -> object:
+        return json.loads(hub.spotter(*words, "--json"))[0]["turns"][-1]["user_id"]
+
+    assert planned("assign", "rack-1", "ada  byron") == "u1"
+    plan.write_text("station,user_id,begins\nrack-1,Ada Byron,23:59\n")
+    assert planned("plan", str(plan)) == "u1"
+    assert (
+        planned("assign", "rack-1", "not-in-the-roster", "--at", "23:59:30") == "not-in-the-roster"
+    )
+    for told, why in (
+        ("Bo Li", "no consent to be filmed: u2"),
+        ("Al Ash", "several athletes"),
+        ("Cy Nobody", "'Cy Nobody' is not in the roster"),
+        ("guest:3", "a guest is known at one station only"),
+    ):
+        assert why in hub.spotter("assign", "rack-1", told, code=1)
+        plan.write_text(f"station,user_id,begins\nrack-1,u1,23:58\nrack-1,{told},23:59\n")
+        refused = hub.spotter("plan", str(plan), code=1)
+        assert why in refused and ("line 3" in refused or told == "Bo Li")
 
 
 def test_a_calendar_takes_the_place_of_the_turns_to_come(
