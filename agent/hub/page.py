@@ -277,6 +277,7 @@ def board_templates(settings: HubSettings, texts: Texts) -> Environment:
         texts,
         styles=_STYLES,
         station_name=settings.hub.site,
+        pair_command="spotter hub pair",
         away_after_s=AWAY_AFTER_S,
         states={state: texts.translated(words) for state, words in STATES.items()},
         take_states={state: texts.translated(words) for state, words in ENTRY_STATES.items()},

@@ -69,6 +69,7 @@ def station_templates(settings: Settings, texts: Texts) -> Environment:
         texts,
         styles=static("page.css"),
         station_name=settings.station.name or settings.station.id,
+        pair_command="spotter pair",
         send_delay_s=settings.delivery.send_delay_s,
         wall_metrics=settings.web.wall_metrics,
     )

@@ -385,7 +385,8 @@ async def pair(page: SharedContext, context: RequestContext, form: PairForm) -> 
     session = await page.auth.enter_by_pairing(form.token.strip().lower(), address=context.address)
     if session is None:
         message = page.texts.gettext(
-            "This code is used or expired. Create a new one with “spotter pair”."
+            "This code is used or expired. Create a new one with “%(command)s”.",
+            command=page.templates.globals["pair_command"],
         )
         return draw(page, "door.html", status=403, pairing=True, message=message)
     return _welcome(page, session)
