@@ -23,6 +23,7 @@ from agent.disk.state_folder import StateFolderLock, acting_as_owner, open_plain
 from agent.doctor.check import CheckResult, broken, fine, warning
 from agent.doctor.folders import check_folder, service_user_of
 from agent.doctor.network import judge_clock
+from agent.doctor.page import check_given
 from agent.doctor.runner import Rounds
 from agent.doctor.service import ask_systemd, judge_unit
 from agent.errors import ConfigError
@@ -94,7 +95,12 @@ def hub_rounds(config: Path, *, now: Instant) -> Rounds:
     yield "service", lambda: [_check_service(hub)]
     if hub.folder.root.is_dir():
         yield "broker", lambda: _as_owner(hub, _check_inside)
-    yield "page", lambda: [_check_page(hub)]
+    yield "page", lambda: [_check_page(hub), *_as_owner(hub, _check_given)]
+
+
+def _check_given(hub: HubUnderTest) -> Iterator[CheckResult]:
+    web = hub.settings.web
+    yield from check_given(web, now_s=hub.now.utc_s) if web.listen else ()
 
 
 def _as_owner(

@@ -20,7 +20,7 @@ from agent.errors import ConfigError, plain_words
 from agent.outbox.consistency import opened_as_it_is, stored_pause
 from agent.outbox.outbox import Outbox
 from agent.settings.load import how_to_edit
-from agent.settings.model import is_loopback, read_tap_token, why_no_tap_token
+from agent.settings.model import WebSettings, is_loopback, read_tap_token, why_no_tap_token
 from agent.stage import StageName, StopFlag
 from agent.station.assignments import station_rules
 from agent.station.network import page_address, page_remedy
@@ -51,7 +51,7 @@ def check_page(station: StationUnderTest) -> list[CheckResult]:
     host, _, port = listen.rpartition(":")
     name = host.strip("[]")
     called = _EVERYWHERE.get(name, name)
-    given = _given_certificate(station)
+    given = check_given(station.settings.web, now_s=station.now.utc_s)
     if station.runs:
         return [_judge_running(station, called, port), *given]
     if _is_open(called, int(port)):
@@ -65,8 +65,13 @@ def check_page(station: StationUnderTest) -> list[CheckResult]:
     return [_guarded(station, f"will be at {listen} when the daemon runs"), *given]
 
 
-def _given_certificate(station: StationUnderTest) -> list[CheckResult]:
-    web = station.settings.web
+def check_given(web: WebSettings, *, now_s: float) -> list[CheckResult]:
+    """See that the certificate which a page was given is whole, valid, and for its names.
+
+    Args:
+        web: the page's settings.
+        now_s: Unix time.
+    """
     if web.certificate != "given":
         return []
     assert web.tls_cert and web.tls_key  # checked by the settings
@@ -83,7 +88,7 @@ def _given_certificate(station: StationUnderTest) -> list[CheckResult]:
         ]
     host = urlsplit(page_address(web)).hostname or ""
     wanted = dict.fromkeys([host, *web.hosts])
-    return [judge_given(held, wanted, now_s=station.now.utc_s, renew=renew)]
+    return [judge_given(held, wanted, now_s=now_s, renew=renew)]
 
 
 def judge_given(

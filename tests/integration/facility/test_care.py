@@ -83,6 +83,33 @@ def test_the_doctor_of_a_hub_from_before_its_start_to_a_station_that_is_away(
     assert "hub.site" in found(hub, code=78)["settings"][1]
 
 
+def test_the_doctor_of_a_hub_examines_the_certificate_that_its_page_was_given(
+    tmp_path: Path,
+) -> None:
+    pem, key, authority = tmp_path / "page.pem", tmp_path / "page.key", tmp_path / "authority"
+    more = (
+        f'[web]\nlisten = "PAGE"\nhosts = ["hub.local"]\ntls = "given"\n'
+        f'tls_cert = "{pem}"\ntls_key = "{key}"\n'
+    )
+    hub = Hub(tmp_path / "hub", more=more)
+    assert found(hub, code=1)["page certificate"][0] == "broken"
+
+    def issue(name: str, days: str) -> None:
+        words = ["issue", name, "127.0.0.1", "--days", days, "--out", str(tmp_path)]
+        done = give(["certificate", *words, "--authority", str(authority)])
+        assert done.returncode == 0, done.stderr
+
+    assert give(["certificate", "init", str(authority)]).returncode == 0
+    issue("other.local", "800")
+    state, told = found(hub, code=1)["page certificate"]
+    assert state == "warning" and "not for hub.local" in told
+    issue("hub.local", "20")
+    state, told = found(hub, code=1)["page certificate"]
+    assert state == "warning" and "in 20 days" in told
+    issue("hub.local", "800")
+    assert found(hub, code=1)["page certificate"][0] == "fine"
+
+
 @pytest.mark.parametrize(
     ("told", "state"),
     [
