@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import serialization
 
 from agent.clock import Instant, LocalTime, read_clock
 from agent.disk.space import DiskUsage, measure, megabytes
-from agent.disk.state_folder import StateFolderLock, acting_as_owner, open_plain
+from agent.disk.state_folder import StateFolderLock, acting_as_owner
 from agent.doctor.check import CheckResult, broken, fine, warning
 from agent.doctor.folders import check_folder, service_user_of
 from agent.doctor.network import judge_clock
@@ -30,7 +30,7 @@ from agent.errors import ConfigError
 from agent.facility.membership import split_address
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
-from agent.hub.server import find_server
+from agent.hub.server import end_of_log, find_server
 from agent.hub.settings import HubSettings, load_hub
 from agent.hub.stations import StationView
 from agent.outbox.consistency import stored_pause
@@ -48,7 +48,6 @@ _BROKEN_BYTES, _LOW_BYTES = 500_000_000, 2_000_000_000  # the broker stores up t
 _CLOCK_OFF_S = 60.0  # beyond it a station without a clock of its own carries out no turns
 _MOST_NAMED = 5
 _LATELY_S = 600.0
-_MOST_LOG = 1 << 18  # bytes
 _REFUSAL = re.compile(
     r"(?P<at>\d{4}/\d\d/\d\d \d\d:\d\d:\d\d)[.\d]* \[ERR\] (?P<address>[0-9a-fA-F.:\[\]]+):\d+ - "
     r"cid:\d+ - authentication error"
@@ -207,7 +206,7 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
     if look.stations or not look.sites:  # a chain's hub may have none of its own
         yield from judge_stations(look.stations, invited=len(look.invitations))
     yield from judge_sites(look)
-    yield from judge_refused(_end_of(hub.folder.broker_log), now_s=hub.now.utc_s)
+    yield from judge_refused(end_of_log(hub.folder), now_s=hub.now.utc_s)
 
 
 def check_certificate(hub: HubUnderTest) -> Iterator[CheckResult]:
@@ -353,13 +352,6 @@ def judge_refused(logged: str, *, now_s: float) -> Iterator[CheckResult]:
         told = _some([f"{address} ({counted(n, 'time')})" for address, n in times.most_common()])
         remedy = "a station that was removed: spotter leave there, then join with a new invitation"
         yield warning("refused", f"unknown keys in the last 10 min: {told}", remedy)
-
-
-def _end_of(path: Path) -> str:
-    with suppress(OSError), open_plain(path) as file:
-        file.seek(max(0, path.stat().st_size - _MOST_LOG))
-        return file.read(_MOST_LOG).decode("utf-8", "replace")
-    return ""
 
 
 def _age(view: StationView) -> str:

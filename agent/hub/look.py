@@ -25,7 +25,7 @@ from agent.facility.remote import (
 from agent.facility.work import PART_BYTES, WorkRefusedError, granted, read_request
 from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder, OpenInvitation
-from agent.hub.server import hub_access
+from agent.hub.server import end_of_log, hub_access, storing_fault
 from agent.hub.settings import SiteSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.consistency import stored_pause
@@ -85,7 +85,7 @@ class HubLook:
     site: str
     listen: str
     runs: bool  # whether a process holds its state folder
-    fault: str | None  # why the broker does not answer; None: it does
+    fault: str | None  # why the broker does not answer, or stores nothing; None: it does both
     page_pause: Pause | None  # why the running hub cannot serve its page; None: it can
     events: int  # that the broker stores
     event_bytes: int
@@ -156,6 +156,7 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now: Now) -> HubLook:
     connection = HubConnection(hub_access(site.listen, folder, folder.key()))
     try:
         connection.open()
+        fault = storing_fault(end_of_log(folder))
         kept = _events(connection)
         for station in register.stations:
             _hear(connection, board, Subjects(site=site.site, station=station))

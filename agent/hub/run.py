@@ -27,8 +27,9 @@ from nats.js.api import (
 
 from agent.clock import read_clock
 from agent.daemon.systemd import NotifySocket
+from agent.disk.space import measure
 from agent.disk.state_folder import StateFolderLock
-from agent.errors import AgentError, ConfigError, plain_words
+from agent.errors import AgentError, BusyError, ConfigError, plain_words
 from agent.facility.broker import connect
 from agent.facility.keys import FacilityKey, is_public_key
 from agent.facility.membership import (
@@ -62,8 +63,10 @@ from agent.hub.server import (
     EVENTS_BYTES,
     SITE_EVENTS_BYTES,
     BrokerProcess,
+    end_of_log,
     find_server,
     hub_access,
+    storing_fault,
 )
 from agent.hub.settings import LEAF_PORT, HubSettings
 from agent.hub.stations import StationBoard, StationView, targets_document, write_targets
@@ -81,6 +84,8 @@ _BACKOFF = Backoff(base_s=2.0, longest_s=60.0)
 _SAVE_EVERY_S = 60.0
 _SHARE_EVERY_S = 1.0
 _PING_EVERY_S = 60.0
+_STORE_EVERY_S, _STORE_LONGEST_S = 10.0, 600.0  # between restarts of a broker that stores nothing
+_ROOM_BYTES = 1 << 22  # for its configuration, and the first events
 _TRIM_EVERY_S = 10.0
 MOST_EVENTS = 10_000  # of one station: more than 300 a day for 30 days
 _EVENT_BYTES = 1 << 15
@@ -145,6 +150,7 @@ class _Hub:
         self._key = folder.key()
         self._register = Register()
         self._letting_in = asyncio.Lock()
+        self._store_every_s = _STORE_EVERY_S
         self._manager = NotifySocket.of(os.environ)
 
     async def run(self) -> None:
@@ -218,6 +224,7 @@ class _Hub:
                 stop.asked.wait,
                 self._broker.wait,
                 self._register_changes,
+                self._watch_store,
                 self._save_words,
                 self._list_targets,
                 partial(self._share_uplink, client),
@@ -287,6 +294,28 @@ class _Hub:
         station, code = message.subject.split(".")[-2], (message.headers or {}).get(POSTER_OF, "")
         if not self._board.see(station, code, message.data):
             log.debug("poster rejected", station=station)
+
+    async def _watch_store(self) -> None:
+        """End a broker that stores nothing more, once the disk has room.
+
+        Raises:
+            BusyError: it is to be started again.
+        """
+        told = None
+        while True:
+            await asyncio.sleep(self._store_every_s)
+            fault = storing_fault(await asyncio.to_thread(end_of_log, self._folder))
+            if fault is None:
+                self._store_every_s = _STORE_EVERY_S
+                continue
+            hint = f"free disk space: {self._folder.root}"
+            if measure(self._folder.root).free_bytes >= _ROOM_BYTES:
+                # A disk that refuses every write: the states at least go on meanwhile.
+                self._store_every_s = min(2 * self._store_every_s, _STORE_LONGEST_S)
+                raise BusyError(fault, hint=hint)
+            if fault != told:
+                log.error("broker failed", error=fault, hint=hint)
+            told = fault
 
     async def _save_words(self) -> None:
         """Keep every station's last word for the next start; never returns."""

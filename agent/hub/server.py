@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ from typing import Any, Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from agent.disk.state_folder import open_plain
 from agent.errors import BusyError, ConfigError
 from agent.facility.broker import BrokerAccess
 from agent.facility.keys import FacilityKey
@@ -51,6 +53,12 @@ _HUB, _CHAIN = "HUB", "CHAIN"
 _READY_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.05
 _END_WITHIN_S = 5.0
+_MOST_LOG = 1 << 18  # bytes
+# A file of a stream that could not be written, as in "critical write error: write /x/1.blk: no
+# space left on device" and "failed to store a msg on stream 'HUB > EVENTS': write ...".
+_NOT_STORED = re.compile(
+    r"\[ERR\] .*(?:[Cc]ritical write error|failed to store a msg).*: \w+ /[^:]*: (.+)"
+)
 
 
 def configuration(
@@ -267,6 +275,27 @@ def find_server(site: SiteSettings) -> Path:
             hint="pip install 'spotter-agent[hub]', or set hub.server",
         )
     return found
+
+
+def end_of_log(folder: HubFolder) -> str:
+    """Return the end of what the broker has logged since it started."""
+    with contextlib.suppress(OSError), open_plain(folder.broker_log) as file:
+        file.seek(max(0, folder.broker_log.stat().st_size - _MOST_LOG))
+        return file.read(_MOST_LOG).decode("utf-8", "replace")
+    return ""
+
+
+def storing_fault(logged: str) -> str | None:
+    """Return why the broker stores nothing more; None where it has not said so.
+
+    A stream of which one write has failed takes no message until the broker starts again, also
+    when the disk has room again, and answers nobody who publishes (nats-server 2.15, filestore).
+
+    Args:
+        logged: by this run of the broker.
+    """
+    found = _NOT_STORED.findall(logged)
+    return f"events cannot be stored: {found[-1].strip()}" if found else None
 
 
 class BrokerProcess:
