@@ -162,6 +162,8 @@ class _Hub:
             try:
                 await self._serve(stop, timer)
             except (AgentError, OSError, nats.errors.Error, TimeoutError) as error:
+                if stop.asked.is_set():
+                    continue  # the broker was ended with the hub
                 hint = error.hint if isinstance(error, AgentError) else None
                 delay_s = timer.note_failure()
                 log.error("broker failed", error=str(error), hint=hint, next_try_s=round(delay_s))

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -336,10 +336,17 @@ class BrokerProcess:
         )
         await self._await_listening()
 
-    async def wait(self) -> None:
-        """Return when the broker has ended."""
-        if self._process is not None:
-            await self._process.wait()
+    async def wait(self) -> NoReturn:
+        """Wait until the broker has ended by itself.
+
+        Raises:
+            BusyError: it has.
+        """
+        assert self._process is not None  # just started
+        code = await self._process.wait()
+        await asyncio.sleep(_LOOK_EVERY_S)  # systemd ends both: then the hub ends it
+        how = f"by signal {-code}" if code < 0 else f"with code {code}"
+        raise BusyError(f"nats-server has ended {how}", hint=f"its log: {self._folder.broker_log}")
 
     async def stop(self) -> None:
         """End the broker."""

@@ -1,6 +1,8 @@
-"""The broker's disk refuses a write: events are stored again once it takes them."""
+"""The broker ends, or its disk refuses a write: the hub says so, and starts it again."""
 
+import os
 import resource
+import signal
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -42,6 +44,21 @@ def test_a_broker_that_gave_its_store_up_stores_again(tmp_path: Path) -> None:
             "'HUB > EVENTS': write /x/msgs/1.blk: no space left on device\n"
         )
         assert "FAILING: events cannot be stored: no space left on device" in hub.status(code=1)
+
+
+def test_a_broker_that_ends_by_itself_is_reported_and_one_that_ends_with_the_hub_is_not(
+    tmp_path: Path,
+) -> None:
+    with Hub(tmp_path) as hub:
+        starts = hub.starts()
+        os.kill(hub.processes()[1], signal.SIGKILL)
+        until(lambda: hub.starts() > starts)
+        assert "nats-server has ended by signal 9" in hub.log.read_text()
+        reported = hub.log.read_text().count("broker failed")
+        for process in reversed(hub.processes()):  # as systemd does
+            os.kill(process, signal.SIGTERM)
+        hub.stop()
+        assert hub.log.read_text().count("broker failed") == reported
 
 
 @pytest.mark.parametrize(
