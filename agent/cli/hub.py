@@ -43,7 +43,7 @@ from agent.cli.hub_care import (
     workers,
 )
 from agent.cli.pair import show_link
-from agent.clock import iso_utc, read_clock
+from agent.clock import LocalTime, iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
 from agent.doctor.hub import UNIT
 from agent.errors import RequestError
@@ -278,6 +278,12 @@ def assign(
         raise RequestError(
             "this cannot be planned", hint='times are like 14:30 or "2026-11-29 14:30"'
         ) from None
+    if turn.ends is not None and turn.ends <= now_s:
+        ended = LocalTime(now_s).moment(turn.ends)
+        raise RequestError(
+            f"this turn would have ended at {ended}",
+            hint='another day, with its date: --at "2026-11-29 14:30"',
+        )
     _plan(config, {station: [turn]}, now_s=now_s, as_json=as_json)
 
 

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,9 @@ def test_a_name_never_leaves_as_a_user_id_and_evades_no_consent(
     assert (
         planned("assign", "rack-1", "not-in-the-roster", "--at", "23:59:30") == "not-in-the-roster"
     )
+    day = f"{datetime.now().astimezone() - timedelta(days=2):%Y-%m-%d}"
+    over = hub.spotter("assign", "rack-1", "u1", "--at", f"{day} 14:30", "--for", "30m", code=1)
+    assert f"this turn would have ended at {day} 15:00" in over
     for told, why in (
         ("Bo Li", "no consent to be filmed: u2"),
         ("Al Ash", "several athletes"),
