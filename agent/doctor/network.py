@@ -399,7 +399,15 @@ def _hub_way(station: StationUnderTest) -> list[CheckResult]:
     except AgentError as fault:
         return [broken("hub", str(fault), fault.hint or "spotter leave")]
     told = f"{member.address} accepts the station as {member.site}/{member.station}"
-    return [fine("hub", told), *seen]
+    return [_judge_name(member.station, station.settings.station.id) or fine("hub", told), *seen]
+
+
+def _judge_name(known: str, own: str) -> CheckResult | None:
+    """Judge a station that was renamed; None where the hub knows it by its own id."""
+    if known == own:
+        return None
+    told = f"station.id is {own}, and the hub knows and plans this station as {known}"
+    return warning("hub", told, f"spotter leave; on the hub: spotter hub invite {own}; then join")
 
 
 def _last_state(connection: HubConnection, member: Membership) -> StoredMessage | None:

@@ -18,7 +18,7 @@ from agent.hub.server import hub_access
 from tests.facility import SITE, Hub, answered, stolen
 from tests.forked import ForkedCommand
 from tests.integration.facility.conftest import MakeStation
-from tests.station import PATIENCE_S, Station, until
+from tests.station import PATIENCE_S, Station, give, until
 
 
 def test_a_link_lets_one_station_in_once_and_says_so_otherwise(
@@ -154,6 +154,23 @@ def _refusal(station: Station) -> str | None:
     except NotifyError as refusal:
         return str(refusal) if "reach" not in str(refusal) else None  # it starts again just now
     return None
+
+
+def test_a_station_that_was_renamed_is_told_by_which_name_the_hub_knows_it(
+    hub: Hub, station: MakeStation
+) -> None:
+    renamed = station("before")
+    hub.admit(renamed)
+
+    def told() -> list[str]:
+        done = give(["doctor", "--json", "--config", str(renamed.config)])
+        checks = json.loads(done.stdout)["checks"]
+        return [f"{one['state']} {one['finding']}" for one in checks if one["name"] == "hub"]
+
+    assert f"fine {hub.listen} accepts the station as {SITE}/before" in told()
+    renamed.config.write_text(renamed.config.read_text().replace('"before"', '"after"'))
+    words = "warning station.id is after, and the hub knows and plans this station as before"
+    assert words in told()
 
 
 def test_a_stolen_key_takes_the_place_of_nobodys_events(
