@@ -3,6 +3,8 @@
 import os
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -305,11 +307,12 @@ def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool)
     """
     found = settings_of_backup(file)
     path = find_config(config, os.environ)
-    is_new = place_settings(path, found)
-    settings = settings_of(path)
     content = None
-    if not settings_only:
-        content = restore_backup(file, settings.paths.state, progress=shown_progress("restored"))
+    with placed_settings(path, found) as is_new:
+        settings = settings_of(path)
+        if not settings_only:
+            progress = shown_progress("restored")
+            content = restore_backup(file, settings.paths.state, progress=progress)
     if as_json:
         restored = None if content is None else backup_summary(content)
         print_json({"settings": str(path), "settings_restored": is_new, "state": restored})
@@ -328,21 +331,29 @@ def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool)
     click.echo("Next: the API key, if it is missing, then spotter doctor")
 
 
-def place_settings(path: Path, found: bytes) -> bool:
-    """Give the settings of a backup their place; False where there are others, which stay.
+@contextmanager
+def placed_settings(path: Path, found: bytes) -> Iterator[bool]:
+    """Give the settings of a backup their place, and take them back where it is not restored.
+
+    Yields False where there are others, which stay.
 
     Raises:
         RequestError: they cannot be written.
     """
-    if path.exists():
-        return False
+    is_new = not path.exists()
+    if is_new:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with rewriting(path, 0o640) as written:
+                written.write(found)
+        except OSError as error:
+            raise RequestError(f"{path}: {error.strerror}", hint="use sudo") from error
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with rewriting(path, 0o640) as written:
-            written.write(found)
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}", hint="use sudo") from error
-    return True
+        yield is_new
+    except BaseException:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def backup_summary(content: BackupContent) -> dict[str, object]:

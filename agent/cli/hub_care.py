@@ -13,7 +13,7 @@ import click
 from pydantic import ValidationError
 
 from agent.backup import BackupContent, settings_of_backup, write_backup
-from agent.cli.care import place_settings, report_findings
+from agent.cli.care import placed_settings, report_findings
 from agent.cli.common import headed, json_option, local_time, print_columns, print_json
 from agent.cli.formatting import duration_words, size_words
 from agent.cli.pair import show_link
@@ -493,9 +493,9 @@ def restore(file: Path, config: Path, as_json: bool) -> None:
     connect without a visit.  Existing settings stay.  The state folder must not hold a hub's
     stations, and no hub may run on it.
     """
-    is_new = place_settings(config, settings_of_backup(file, HUB_BACKUP))
-    settings = load_hub(config)
-    content = restore_hub(file, settings.hub.state)
+    with placed_settings(config, settings_of_backup(file, HUB_BACKUP)) as is_new:
+        settings = load_hub(config)
+        content = restore_hub(file, settings.hub.state)
     if as_json:
         print_json({"settings": str(config), "settings_restored": is_new, **_summary(content)})
         return

@@ -84,8 +84,10 @@ def test_another_backup_and_a_changed_one_restore_nothing(
     assert not (tmp_path / "bad.tar").exists()
     secret = (hub.folder.root / "hub-secret").read_bytes()
     kept.write_bytes(content.replace(secret, bytes(32)))
+    other.config.unlink()  # that of the backup takes its place, and goes with a refused restore
+    shutil.rmtree(hub.folder.root)
     assert "damaged" in other.spotter("restore", str(kept), code=1)
-    assert not (other.folder.root / "hub-secret").exists()
+    assert not (hub.folder.root / "hub-secret").exists() and not other.config.exists()
 
 
 def _listed(hub: Hub) -> list[dict[str, object]]:
