@@ -28,6 +28,7 @@ from agent.web.app import make_app, make_page
 from agent.web.auth import read_pin, why_no_pin
 from agent.web.context import DaemonSignals
 from agent.web.routing import WebContext
+from agent.web.tls_acceptor import TlsAcceptor
 
 if TYPE_CHECKING:  # it loads the cryptography, which a page without TLS does without
     from agent.web.tls import PageCertificate
@@ -292,7 +293,6 @@ def serve_app(
         h11_max_incomplete_event_size=_LARGEST_HEAD,
     )
     config.load()
-    config.ssl = None if certificate is None else certificate.context
     asyncio.run(_serve_on(listener, _Server(config, listener, stop, certificate)))
 
 
@@ -328,6 +328,21 @@ class _Server(uvicorn.Server):
         self._listener = listener
         self._stop = stop
         self._certificate = certificate
+        self._acceptor: TlsAcceptor | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept connections; with TLS, not by uvicorn's own means."""
+        if self._certificate is None:
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        context = self._certificate.context
+        self._acceptor = TlsAcceptor(self._listener, context, self._make_protocol)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        return LimitedConnection(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
     async def main_loop(self) -> None:
         """Serve until the daemon ends; uvicorn's own loop would wake ten times a second."""
@@ -345,6 +360,8 @@ class _Server(uvicorn.Server):
         # afterwards asyncio refuses it, and nobody would close it.
         loop.remove_reader(self._listener)
         await asyncio.sleep(0)
+        if self._acceptor is not None:
+            await self._acceptor.close()
 
 
 async def _keep(certificate: "PageCertificate") -> None:
