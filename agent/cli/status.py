@@ -16,6 +16,7 @@ from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolderLock
 from agent.intake.folder import watch_of
+from agent.intake.left_behind import LeftFootage, left_footage
 from agent.notifications.message import count_waiting
 from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
@@ -252,6 +253,14 @@ def _pause_needs(pauses: object) -> list[dict[str, str]]:
     ]
 
 
+def _footage_needs(footage: Sequence[LeftFootage]) -> list[dict[str, str]]:
+    """Return what must be done about footage that stays in the capture folder."""
+    return [
+        {"what": "not_ingested", "told": left.words().rstrip("."), "do": left.remedy}
+        for left in footage
+    ]
+
+
 _KEYS = {
     "no_key": "no API key: uploads are paused",
     "key": "the API rejects the key: uploads are paused",
@@ -265,7 +274,7 @@ def needs_document(
     *,
     start: str | None,
     camera: Camera,
-    paused: Sequence[dict[str, str]],
+    stopped: Sequence[dict[str, str]],
     now_s: float,
 ) -> list[dict[str, str]]:
     """Return what must be done, the most urgent first.
@@ -276,7 +285,8 @@ def needs_document(
         lane: the way to the API.
         start: how the daemon is started; None: it runs.
         camera: what it does.
-        paused: what must be done for the page and other parts that are paused.
+        stopped: what must be done for the page and other parts that are paused, and for footage
+            that is not ingested.
         now_s: Unix time.
     """
 
@@ -296,7 +306,7 @@ def needs_document(
     if not settings.paths.capture.is_dir():
         text = f"the capture folder {settings.paths.capture} is missing: nothing is ingested"
         needs.append({"what": "capture_folder", "told": text, "do": "spotter doctor"})
-    needs += paused
+    needs += stopped
     if camera.is_faulty:
         text = f"the camera is {camera_words(camera, now_s=now_s)}"
         needs.append({"what": "camera", "told": text, "do": "spotter doctor"})
@@ -418,6 +428,8 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
     camera = watch_of(outbox, settings).look(now)
     disk = disk_documents(settings, outbox, running=running, now_s=now.utc_s)
     page = page_document(settings, disk["pauses"], running=running)
+    footage = left_footage(settings, now_s=now.utc_s)
+    paused = [*_page_needs(page, unit_of(config)), *_pause_needs(disk["pauses"])]
     return {
         "at": iso_utc(now.utc_s),
         "station": settings.station.id,
@@ -432,7 +444,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
             lane,
             start=None if running else start_command(config),
             camera=camera,
-            paused=[*_page_needs(page, unit_of(config)), *_pause_needs(disk["pauses"])],
+            stopped=[*paused, *_footage_needs(footage)],
             now_s=now.utc_s,
         ),
         "camera": camera_document(camera, now_s=now.utc_s),
@@ -447,7 +459,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
         **disk,
         "page": page,
         "notices": notices_document(settings, outbox),
-        "capture_folder": _capture_folder(settings, now_s=now.utc_s),
+        "capture_folder": _capture_folder(settings, footage, now_s=now.utc_s),
         "api": {**_api_document(lane, now_s=now.utc_s), "limit": _limit(outbox, lane)},
     }
 
@@ -494,12 +506,17 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
     }
 
 
-def _capture_folder(settings: Settings, *, now_s: float) -> dict[str, object]:
+def _capture_folder(
+    settings: Settings, footage: Sequence[LeftFootage], *, now_s: float
+) -> dict[str, object]:
     path = settings.paths.capture
     left = unrecognised_files(path, settings.capture.suffixes, now_s=now_s)
     return {
         "path": str(path),
         "present": path.is_dir(),
+        "not_ingested": [
+            {"reason": str(one.reason), "count": one.count, "name": one.name} for one in footage
+        ],
         "left_alone": {"count": left.count, "names": list(left.names), "told": left.words()},
     }
 

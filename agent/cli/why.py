@@ -19,8 +19,8 @@ from agent.cli.common import (
 from agent.cli.formatting import duration_words, size_words
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.daemon.systemd import start_command
+from agent.disk.rights import how_to_let_take, may_take, service_user_of
 from agent.disk.state_folder import StateFolderLock, walk
-from agent.doctor.folders import how_to_give, may_take, service_user_of
 from agent.errors import RequestError
 from agent.outbox.entries import EventKind
 from agent.outbox.history import event_words, story
@@ -104,7 +104,8 @@ def _left_alone(settings: Settings, found: Path) -> str | None:
         return " but is ignored: it is a link, and only regular files are ingested"
     who = service_user_of(settings.paths.state)
     if not may_take(found, who):
-        return f", but {who.name} has no permission to read and move it: {how_to_give(found, who)}"
+        how = how_to_let_take(found, who)
+        return f", but {who.name} has no permission to read and move it: {how}"
     return None
 
 

@@ -14,7 +14,7 @@ import pwd
 import shutil
 import stat
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -498,7 +498,9 @@ def open_plain(path: Path) -> BufferedReader:
     return os.fdopen(fd, "rb")
 
 
-def walk(root: Path, *, with_hidden: bool = True) -> Iterator[tuple[Path, list[str], int]]:
+def walk(
+    root: Path, *, with_hidden: bool = True, meet: Callable[[Path], None] = lambda _folder: None
+) -> Iterator[tuple[Path, list[str], int]]:
     """Yield each folder beneath one, itself first, with the names of its files and a descriptor.
 
     By descriptors: a folder that becomes a link meanwhile leads nowhere else.  What cannot be read
@@ -508,6 +510,7 @@ def walk(root: Path, *, with_hidden: bool = True) -> Iterator[tuple[Path, list[s
     Args:
         root: where to begin; it may be behind a link itself.
         with_hidden: whether folders are entered whose names begin with a dot.
+        meet: called with each folder, and each link to one, before it is tried to be entered.
     """
     real = os.path.realpath(root)
     if not os.access(real, os.R_OK | os.X_OK):
@@ -515,6 +518,8 @@ def walk(root: Path, *, with_hidden: bool = True) -> Iterator[tuple[Path, list[s
     for found, subfolders, names, descriptor in os.fwalk(real):
         inside = Path(found).relative_to(real)
         entered = [name for name in subfolders if with_hidden or not name.startswith(".")]
+        for name in sorted(entered):
+            meet(root / inside / name)
         subfolders[:] = sorted(entered) if len(inside.parts) < _DEEPEST else []
         yield root / inside, names, descriptor
 

@@ -1,93 +1,32 @@
 """Checks of folders: existence, owner, permissions, file system."""
 
-import grp
 import os
-import pwd
-import shlex
 import stat
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
+from agent.disk.rights import (
+    ALL,
+    READ,
+    WRITE,
+    ServiceUser,
+    group_of,
+    may,
+    name_of_group,
+    name_of_user,
+    service_user_of,
+)
 from agent.disk.space import READ_ONLY_REMEDY, is_read_only
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.settings.load import how_to_read
 from agent.text import counted, printable_file_name
 
 STATE = "state folder"
-_READ, _WRITE, _ENTER = 4, 2, 1
-_ALL = _READ | _WRITE | _ENTER
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceUser:
-    """Whose rights count: the user that the daemon runs as."""
-
-    name: str
-    uid: int
-    groups: frozenset[int]
-
-
-def service_user_of(state_folder: Path) -> ServiceUser:
-    """Return the owner of the state folder, whom the daemon runs as; this user where there is none.
-
-    Whoever else asks, the rights that count are the daemon's, and nothing is to be taken from it.
-    """
-    uid = os.geteuid()
-    with suppress(OSError):
-        uid = state_folder.stat().st_uid
-    if uid == os.geteuid():
-        return ServiceUser(
-            name=_name(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()})
-        )
-    try:
-        known = pwd.getpwuid(uid)
-    except KeyError:  # a user without a name, as of another system's disk
-        return ServiceUser(name=_name(uid), uid=uid, groups=frozenset())
-    groups = os.getgrouplist(known.pw_name, known.pw_gid)
-    return ServiceUser(name=known.pw_name, uid=uid, groups=frozenset(groups))
-
-
-def may(found: os.stat_result, who: ServiceUser, wanted: int) -> bool:
-    """Tell whether a user has rights (4 read, 2 write, 1 enter), as the mode says."""
-    if who.uid == 0:
-        return True
-    mode = found.st_mode
-    if found.st_uid == who.uid:
-        return (mode >> 6) & wanted == wanted
-    if found.st_gid in who.groups:
-        return (mode >> 3) & wanted == wanted
-    return mode & wanted == wanted
-
-
-def may_read(path: Path, who: ServiceUser) -> bool:
-    """Tell whether a user may read a file.
-
-    Raises:
-        OSError: it is not there, or hidden from whoever asks.
-    """
-    return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ENTER)
-
-
-def may_take(path: Path, who: ServiceUser) -> bool:
-    """Tell whether a user may read a file and move it out of its folder.
-
-    Raises:
-        OSError: it is not there, or hidden from whoever asks.
-    """
-    return may(path.stat(), who, _READ) and may(path.parent.stat(), who, _ALL)
-
-
-def how_to_give(path: Path, who: ServiceUser) -> str:
-    """Return what lets a user take a file."""
-    name = shlex.quote(str(path))
-    return f"sudo chgrp {_group_of(who)} {name}; sudo chmod g+r {name}"
 
 
 def check_folder(name: str, path: Path, who: ServiceUser) -> CheckResult:
     """See that a folder is there and that the daemon may use it."""
-    make = f"sudo install -d -o {who.name} -g {_group_of(who)} -m 2770 {path}"
+    make = f"sudo install -d -o {who.name} -g {group_of(who)} -m 2770 {path}"
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -104,8 +43,8 @@ def _judge_folder(
 ) -> CheckResult:
     if not stat.S_ISDIR(found.st_mode):
         return broken(name, f"{path} is not a folder", f"move it away, then {make}")
-    if not may(found, who, _ALL):
-        owner = f"{_name(found.st_uid)}:{_group(found.st_gid)}"
+    if not may(found, who, ALL):
+        owner = f"{name_of_user(found.st_uid)}:{name_of_group(found.st_gid)}"
         return broken(
             name,
             f"{path} belongs to {owner} ({stat.filemode(found.st_mode)}): {who.name} cannot "
@@ -137,7 +76,7 @@ def check_inside(root: Path, who: ServiceUser, *, capture: Path) -> CheckResult:
         "stored files",
         f"{counted(len(foreign), 'is', 'are')} not {who.name}'s to use, as "
         f"{printable_file_name(foreign[0].name)}",
-        f"sudo chown -R {who.name}:{_group_of(who)} {root}",
+        f"sudo chown -R {who.name}:{group_of(who)} {root}",
     )
 
 
@@ -176,7 +115,7 @@ def check_folders(station: StationUnderTest) -> list[CheckResult]:
 
 def _may_make(path: Path, who: ServiceUser) -> bool:
     try:
-        return may(path.parent.stat(), who, _ALL)
+        return may(path.parent.stat(), who, ALL)
     except OSError:
         return False
 
@@ -190,29 +129,8 @@ def _is_out_of_reach(path: Path, root: Path, who: ServiceUser) -> bool:
         return False
     # Recordings keep the rights that their writer gave them: they are read, moved and removed.
     is_recording = stat.S_ISREG(found.st_mode) and path.parent != root
-    wanted = _READ if is_recording else _ALL if stat.S_ISDIR(found.st_mode) else _READ | _WRITE
+    wanted = READ if is_recording else ALL if stat.S_ISDIR(found.st_mode) else READ | WRITE
     return not may(found, who, wanted)
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _group(gid: int) -> str:
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
-
-
-def _group_of(who: ServiceUser) -> str:
-    try:
-        return _group(pwd.getpwuid(who.uid).pw_gid)
-    except KeyError:
-        return who.name
 
 
 LEFT_OUT = "outbox, history, camera, notifications and service are not checked"

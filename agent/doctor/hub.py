@@ -18,10 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from agent.clock import Instant, LocalTime, read_clock
+from agent.disk.rights import service_user_of
 from agent.disk.space import DiskUsage, measure, megabytes
 from agent.disk.state_folder import StateFolderLock, acting_as_owner
 from agent.doctor.check import CheckResult, broken, fine, warning
-from agent.doctor.folders import check_folder, service_user_of
+from agent.doctor.folders import check_folder
 from agent.doctor.network import judge_clock
 from agent.doctor.page import check_given
 from agent.doctor.runner import Rounds

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from agent.clock import LocalTime
 from agent.daemon.systemd import unit_of
+from agent.disk.rights import may_take, service_user_of
 from agent.disk.state_folder import walk
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.doctor.folders import may_take, service_user_of
 from agent.errors import AgentError
 from agent.intake.folder import watch_of
+from agent.intake.left_behind import LeftReason, left_footage
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.consistency import Audit, audit, opened_as_it_is
 from agent.outbox.database_file import DATABASE_NAME, check_integrity, holds_history
@@ -271,6 +272,7 @@ _QUIET_DAYS = 3
 _DAY_S = 86400.0
 _MUST_BE_IN_S = 120.0  # on top of the longest settling
 _UNFINISHED = (".part", ".tmp")
+_PENDING = {LeftReason.FILE_CLOSED, LeftReason.HELD_OPEN}  # are among the files that wait
 _MOST = 20_000
 
 
@@ -369,6 +371,11 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
     left = unrecognised_files(settings.paths.capture, suffixes, now_s=station.now.utc_s)
     if left.count:
         findings.append(judge_left(left, suffixes=suffixes))
+    findings += [
+        warning("files in the folder", one.words().rstrip("."), one.remedy)
+        for one in left_footage(settings, now_s=station.now.utc_s)
+        if one.reason not in _PENDING
+    ]
     if station.runs:
         findings.append(
             judge_pending(

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.daemon.systemd import SYSTEMD, start_command, unit_of
+from agent.disk.rights import how_to_give, may_read, service_user_of
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
-from agent.doctor.folders import how_to_give, may_read, service_user_of
 from agent.doctor.recordings import files_in
 from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from agent.clock import read_clock
+from agent.disk.rights import ServiceUser
 from agent.doctor.check import StationUnderTest
-from agent.doctor.folders import ServiceUser, check_folder, check_rights
+from agent.doctor.folders import check_folder, check_rights
 from agent.settings import effective, load_settings
 from tests.disks import mounted
 from tests.station import Station, give, run_spotter

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from agent.cli.care import doctor
+from agent.disk.rights import ServiceUser, how_to_give, may, may_take, service_user_of
 from agent.disk.space import DiskUsage
 from agent.doctor.box import (
     MODEL_SHA256,
@@ -23,15 +24,7 @@ from agent.doctor.box import (
     shipped_model,
 )
 from agent.doctor.check import CheckResult, Severity, fine, worst
-from agent.doctor.folders import (
-    ServiceUser,
-    check_folder,
-    check_inside,
-    how_to_give,
-    may,
-    may_take,
-    service_user_of,
-)
+from agent.doctor.folders import check_folder, check_inside
 from tests.conftest import REPOSITORY
 
 STRANGER = ServiceUser(name="nobody", uid=65534, groups=frozenset({65534}))

@@ -1,0 +1,166 @@
+"""What the user that the daemon runs as may do with files of others, and what gives it the right.
+
+Whoever asks may be somebody else: a member of the group, or root, whom nothing is refused.
+"""
+
+import grp
+import os
+import pwd
+import shlex
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+READ, WRITE, ENTER = 4, 2, 1
+ALL = READ | WRITE | ENTER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceUser:
+    """Whose rights count: the user that the daemon runs as."""
+
+    name: str
+    uid: int
+    groups: frozenset[int]
+
+
+def service_user_of(state_folder: Path) -> ServiceUser:
+    """Return the owner of the state folder, whom the daemon runs as; this user where there is none.
+
+    Whoever else asks, the rights that count are the daemon's, and nothing is to be taken from it.
+    """
+    uid = os.geteuid()
+    with suppress(OSError):
+        uid = state_folder.stat().st_uid
+    if uid == os.geteuid():
+        return ServiceUser(
+            name=name_of_user(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()})
+        )
+    try:
+        known = pwd.getpwuid(uid)
+    except KeyError:  # a user without a name, as of another system's disk
+        return ServiceUser(name=name_of_user(uid), uid=uid, groups=frozenset())
+    groups = os.getgrouplist(known.pw_name, known.pw_gid)
+    return ServiceUser(name=known.pw_name, uid=uid, groups=frozenset(groups))
+
+
+def may(found: os.stat_result, who: ServiceUser, wanted: int) -> bool:
+    """Tell whether a user has rights (4 read, 2 write, 1 enter), as the mode says."""
+    if who.uid == 0:
+        return True
+    mode = found.st_mode
+    if found.st_uid == who.uid:
+        return (mode >> 6) & wanted == wanted
+    if found.st_gid in who.groups:
+        return (mode >> 3) & wanted == wanted
+    return mode & wanted == wanted
+
+
+def may_read(path: Path, who: ServiceUser) -> bool:
+    """Tell whether a user may read a file.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return _has(path, who, READ) and _has(path.parent, who, ENTER)
+
+
+def may_take(path: Path, who: ServiceUser) -> bool:
+    """Tell whether a user may read a file and move it out of its folder.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return _has(path, who, READ) and may_empty(path.parent, who) and not _is_kept(path, who)
+
+
+def may_list(folder: Path, who: ServiceUser) -> bool:
+    """Tell whether a user may see what is in a folder.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return _has(folder, who, READ | ENTER)
+
+
+def may_empty(folder: Path, who: ServiceUser) -> bool:
+    """Tell whether a user may enter a folder and move files out of it.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    return _has(folder, who, ALL)
+
+
+def _has(path: Path, who: ServiceUser, wanted: int) -> bool:
+    """Tell whether a user has rights; the system, which knows access lists, is asked if it can be.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    found = path.stat()
+    if who.uid == os.geteuid():
+        return os.access(path, wanted, effective_ids=True)
+    return may(found, who, wanted)
+
+
+def _is_kept(path: Path, who: ServiceUser) -> bool:
+    """Tell whether a file stays in its folder because that is sticky, as `/tmp` is."""
+    folder = path.parent.stat()
+    owners = {0, folder.st_uid, path.lstat().st_uid}
+    return bool(folder.st_mode & stat.S_ISVTX) and who.uid not in owners
+
+
+def how_to_give(path: Path, who: ServiceUser) -> str:
+    """Return what lets a user read a file."""
+    name = shlex.quote(str(path))
+    return f"sudo chgrp {group_of(who)} {name}; sudo chmod g+r {name}"
+
+
+def how_to_let_take(path: Path, who: ServiceUser) -> str:
+    """Return what lets a user read a file, or a folder's files, and move them out.
+
+    Raises:
+        OSError: it is not there, or hidden from whoever asks.
+    """
+    needed = []
+    if path.is_dir():
+        needed.append(_how_to_empty(path, who))
+    else:
+        if not _has(path, who, READ):
+            needed.append(how_to_give(path, who))
+        if not may_empty(path.parent, who):
+            needed.append(_how_to_empty(path.parent, who))
+        if _is_kept(path, who):
+            needed.append(f"sudo chmod -t {shlex.quote(str(path.parent))}")
+    return "; ".join(needed)
+
+
+def _how_to_empty(folder: Path, who: ServiceUser) -> str:
+    name = shlex.quote(str(folder))
+    return f"sudo chgrp {group_of(who)} {name}; sudo chmod g+rwxs {name}"
+
+
+def name_of_user(uid: int) -> str:
+    """Return a user's name, or the number of one without."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def name_of_group(gid: int) -> str:
+    """Return a group's name, or the number of one without."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def group_of(who: ServiceUser) -> str:
+    """Return the name of a user's own group."""
+    try:
+        return name_of_group(pwd.getpwuid(who.uid).pw_gid)
+    except KeyError:
+        return who.name

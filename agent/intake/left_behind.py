@@ -1,0 +1,211 @@
+"""Footage that stays in the capture folder: what intake cannot ingest, and why.
+
+The status and the page name it, for nothing else would: a video that nobody may read makes no take,
+and no error that a coach sees.
+"""
+
+import os
+import shlex
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent.disk.rights import (
+    ServiceUser,
+    how_to_let_take,
+    may_list,
+    may_take,
+    service_user_of,
+)
+from agent.disk.state_folder import born_ns_of, walk
+from agent.intake.stability import WriterState, writer_state
+from agent.settings import Settings
+from agent.text import printable_file_name
+
+_GROWS_S = 12.0  # recorders flush every few seconds; a file that grows may get its rights yet
+_MUST_BE_IN_S = 120.0  # on top of the longest settling
+_LONG_S = 2 * 3600.0  # recordings are shorter
+_MOST_SEEN = 20_000
+_MOST_NAME = 60
+_OF_THE_SYSTEM = frozenset({"lost+found", "System Volume Information", "$RECYCLE.BIN"})
+_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
+
+
+class LeftReason(StrEnum):
+    """Why footage stays in the capture folder."""
+
+    FILE_CLOSED = "file_closed"  # the daemon may not read it, or not move it
+    FOLDER_CLOSED = "folder_closed"  # nor enter the folder, whatever is in it
+    LINK = "link"  # to elsewhere; intake follows none
+    HELD_OPEN = "held_open"  # by a program that has written nothing for long
+    GROWING = "growing"  # without an end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftFootage:
+    """What stays in the capture folder for one reason."""
+
+    reason: LeftReason
+    count: int
+    name: str  # of the first, as it may be shown
+    remedy: str  # what to do, in English; a command where there is one
+
+    @property
+    def has_command(self) -> bool:
+        """Whether the remedy is a command, which is the same in every language."""
+        return self.reason in {LeftReason.FILE_CLOSED, LeftReason.FOLDER_CLOSED}
+
+    def words(self) -> str:
+        """Return it in a sentence, as the page has it in its language too."""
+        one, many = WORDS[self.reason]
+        return (one if self.count == 1 else many) % {"n": self.count, "name": self.name}
+
+
+# The page's catalogues have the same sentences; a test compares them.
+WORDS = {
+    LeftReason.FILE_CLOSED: (
+        "%(n)s recording cannot be read and moved by Spotter: %(name)s.",
+        "%(n)s recordings cannot be read and moved by Spotter, such as %(name)s.",
+    ),
+    LeftReason.FOLDER_CLOSED: (
+        "%(n)s folder in the capture folder is closed to Spotter: %(name)s.",
+        "%(n)s folders in the capture folder are closed to Spotter, such as %(name)s.",
+    ),
+    LeftReason.LINK: (
+        "%(n)s link in the capture folder is not followed: %(name)s.",
+        "%(n)s links in the capture folder are not followed, such as %(name)s.",
+    ),
+    LeftReason.HELD_OPEN: (
+        "%(n)s recording has not been closed by its program: %(name)s.",
+        "%(n)s recordings have not been closed by their program, such as %(name)s.",
+    ),
+    LeftReason.GROWING: (
+        "%(n)s recording has been growing for more than 2 hours: %(name)s.",
+        "%(n)s recordings have been growing for more than 2 hours, such as %(name)s.",
+    ),
+}
+REMEDIES = {
+    LeftReason.LINK: "copy the videos themselves into the capture folder",
+    LeftReason.HELD_OPEN: "restart the program that recorded it",
+    LeftReason.GROWING: "set the camera program to begin a new file every few minutes",
+}
+
+
+def left_footage(settings: Settings, *, now_s: float) -> list[LeftFootage]:
+    """Return the footage of the capture folder that will not be ingested as it is now.
+
+    Args:
+        settings: of the station.
+        now_s: Unix time.
+    """
+    looking = _Look(settings, now_s)
+    found: dict[LeftReason, list[Path]] = {}
+    for reason, path in looking.all():
+        found.setdefault(reason, []).append(path)
+    return [
+        LeftFootage(
+            reason=reason,
+            count=len(found[reason]),
+            name=_shown(found[reason][0]),
+            remedy=_remedy(reason, found[reason][0], looking.who),
+        )
+        for reason in LeftReason
+        if reason in found
+    ]
+
+
+def _shown(path: Path) -> str:
+    name = printable_file_name(path.name)
+    return name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}…"
+
+
+def _remedy(reason: LeftReason, path: Path, who: ServiceUser) -> str:
+    if reason is LeftReason.FILE_CLOSED:
+        name = shlex.quote(printable_file_name(path.name))
+        return f"spotter show {'-- ' if name.startswith('-') else ''}{name}"
+    if reason is LeftReason.FOLDER_CLOSED:
+        with suppress(OSError):
+            return how_to_let_take(path, who)
+        return "spotter doctor"
+    return REMEDIES[reason]
+
+
+class _Look:
+    """One look through the capture folder."""
+
+    def __init__(self, settings: Settings, now_s: float) -> None:
+        capture = settings.capture
+        self.who = service_user_of(settings.paths.state)
+        self._root = settings.paths.capture
+        self._suffixes = frozenset(capture.suffixes)
+        self._quiet_s = max(capture.settle_s, capture.settle_unseen_s) + _MUST_BE_IN_S
+        self._now_s = now_s
+        self._met: list[tuple[LeftReason, Path]] = []
+        self._closed: set[Path] = set()  # folders; who asks may see more of them than the daemon
+
+    def all(self) -> Iterator[tuple[LeftReason, Path]]:
+        """Yield each file and folder that stays, with the reason."""
+        seen = 0
+        for folder, names, _ in walk(self._root, with_hidden=False, meet=self._meet):
+            if self._closed.intersection((folder, *folder.parents)):
+                self._met.clear()
+                continue
+            for name in sorted(names):
+                seen += 1
+                if seen > _MOST_SEEN:
+                    return
+                reason = self._reason(folder / name)
+                if reason is not None:
+                    yield reason, folder / name
+            yield from self._met
+            self._met.clear()
+
+    def _meet(self, folder: Path) -> None:
+        """Note a folder that the daemon does not enter."""
+        if folder.name in _OF_THE_SYSTEM:
+            self._closed.add(folder)
+            return
+        with suppress(OSError):
+            if folder.is_symlink():
+                if self._leads_out(folder):
+                    self._met.append((LeftReason.LINK, folder))
+            elif not may_list(folder, self.who):  # of one that it can list, each file is judged
+                self._closed.add(folder)
+                self._met.append((LeftReason.FOLDER_CLOSED, folder))
+
+    def _reason(self, path: Path) -> LeftReason | None:
+        name = path.name.lower()
+        if name.startswith(".") or path.suffix.lower() not in self._suffixes:
+            return None
+        if name.endswith(_UNFINISHED):
+            return None
+        with suppress(OSError):  # it has gone meanwhile
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode):
+                return LeftReason.LINK if self._leads_out(path) else None
+            if stat.S_ISREG(found.st_mode):
+                return self._reason_of_file(path, found)
+        return None
+
+    def _reason_of_file(self, path: Path, found: os.stat_result) -> LeftReason | None:
+        quiet_s = abs(self._now_s - found.st_mtime)
+        if not may_take(path, self.who):
+            return LeftReason.FILE_CLOSED if quiet_s > _GROWS_S else None
+        if quiet_s > self._quiet_s:
+            is_open = writer_state(path) is WriterState.OPEN
+            return LeftReason.HELD_OPEN if is_open else None
+        born_ns = born_ns_of(path)
+        if quiet_s < _GROWS_S and born_ns and self._now_s - born_ns / 1e9 > _LONG_S:
+            return LeftReason.GROWING
+        return None
+
+    def _leads_out(self, link: Path) -> bool:
+        """Tell whether a link leads out of the capture folder, by its text alone.
+
+        What it leads to is not touched: it may be on a network folder that does not answer.
+        """
+        target = os.path.normpath(link.parent / link.readlink())
+        return not Path(target).is_relative_to(os.path.normpath(self._root))
