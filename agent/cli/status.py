@@ -243,13 +243,14 @@ def _page_needs(page: dict[str, object], unit: str) -> list[dict[str, str]]:
     return [{"what": "page", "told": text, "do": remedy}]
 
 
-def _pause_needs(pauses: object) -> list[dict[str, str]]:
+def _pause_needs(pauses: object, capture: Path) -> list[dict[str, str]]:
     """Return the paused parts, of which a line of its own has the details; the page has its own."""
     assert isinstance(pauses, list)  # made above
+    is_said = {FOLDER_MISSING} if not capture.is_dir() else set()
     return [
         {"what": "paused", "told": f"{pause['part']} is paused", "do": "spotter doctor"}
         for pause in pauses
-        if pause["part"] != StageName.PAGE and pause["reason"] != FOLDER_MISSING
+        if pause["part"] != StageName.PAGE and pause["reason"] not in is_said
     ]
 
 
@@ -429,7 +430,10 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
     disk = disk_documents(settings, outbox, running=running, now_s=now.utc_s)
     page = page_document(settings, disk["pauses"], running=running)
     footage = left_footage(settings, now_s=now.utc_s)
-    paused = [*_page_needs(page, unit_of(config)), *_pause_needs(disk["pauses"])]
+    paused = [
+        *_page_needs(page, unit_of(config)),
+        *_pause_needs(disk["pauses"], settings.paths.capture),
+    ]
     return {
         "at": iso_utc(now.utc_s),
         "station": settings.station.id,

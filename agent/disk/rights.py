@@ -37,6 +37,11 @@ def service_user_of(state_folder: Path) -> ServiceUser:
         return ServiceUser(
             name=name_of_user(uid), uid=uid, groups=frozenset({os.getegid(), *os.getgroups()})
         )
+    return user_of(uid)
+
+
+def user_of(uid: int) -> ServiceUser:
+    """Return a user with the groups that the system lists for it."""
     try:
         known = pwd.getpwuid(uid)
     except KeyError:  # a user without a name, as of another system's disk

@@ -1,9 +1,11 @@
 """Checks of folders: existence, owner, permissions, file system."""
 
 import os
+import sqlite3
 import stat
 from pathlib import Path
 
+from agent.disk.capture_lock import find_conflict
 from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.disk.rights import (
     ALL,
@@ -18,6 +20,9 @@ from agent.disk.rights import (
 )
 from agent.disk.space import READ_ONLY_REMEDY, is_read_only
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.errors import AgentError
+from agent.outbox.consistency import opened_as_it_is
+from agent.outbox.pauses import FOLDER_IN_USE
 from agent.settings.load import how_to_read
 from agent.text import counted, printable_file_name
 
@@ -97,6 +102,27 @@ def check_mounts(station: StationUnderTest, *, fstab: Path | None = None) -> Che
     return fine("mounts", f"{capture} is on {mount_point_of(capture.resolve(), mounted_now())}")
 
 
+def check_others(station: StationUnderTest) -> list[CheckResult]:
+    """Report another daemon that has the capture folder; one of this station's own is none."""
+    if station.runs and not _waits_for_another(station):
+        return []
+    capture = station.settings.paths.capture
+    conflict = find_conflict(capture)
+    if conflict is None:
+        return []
+    remedy = station.setting("[paths] capture, a folder of its own")
+    return [broken("capture folder", conflict.found(capture), remedy)]
+
+
+def _waits_for_another(station: StationUnderTest) -> bool:
+    try:
+        with opened_as_it_is(station.folder.root) as outbox:
+            pauses = [] if outbox is None else outbox.pauses.all()
+            return any(pause.reason == FOLDER_IN_USE for pause in pauses)
+    except (sqlite3.Error, AgentError):
+        return False  # said by the check of the outbox
+
+
 def check_folders(station: StationUnderTest) -> list[CheckResult]:
     """Carry out every check of this module."""
     paths = station.settings.paths
@@ -110,7 +136,7 @@ def check_folders(station: StationUnderTest) -> list[CheckResult]:
     archive = station.settings.capture.archive_dir
     if archive is not None and station.settings.capture.originals == "archive":
         findings.append(check_folder("archive folder", archive, who))
-    return [*findings, check_mounts(station)]
+    return [*findings, *check_others(station), check_mounts(station)]
 
 
 def _may_make(path: Path, who: ServiceUser) -> bool:

@@ -2,8 +2,8 @@
 
 Events only say where to look; every `rescan_s` the whole folder is scanned, and once a file
 is quiet its writer is asked about.  A file that cannot be ingested waits and blocks nobody; a
-disk that is short or a folder that is missing makes all of them wait, and intake resumes
-automatically when that is over.
+disk that is short, a folder that is missing, or another daemon that has it makes all of them wait,
+and intake resumes automatically when that is over.
 """
 
 import contextlib
@@ -18,6 +18,7 @@ from pathlib import Path
 import structlog
 
 from agent.clock import Clock, Instant
+from agent.disk.capture_lock import CaptureFolderLock
 from agent.disk.mounts import MountMemory, Mounts, mount_point_of, mounted_now
 from agent.disk.space import READ_ONLY_REMEDY, DiskSpace, is_disk_full, is_read_only, megabytes
 from agent.disk.state_folder import StateFolder
@@ -26,7 +27,7 @@ from agent.intake.folder import UnsettledError, sidecar_of, sidecar_values
 from agent.intake.stability import NOTHING, StabilityTracker, reject_sparse, writer_state
 from agent.intake.watcher import WatchedFolder
 from agent.outbox.models import FileFacts, SidecarTime
-from agent.outbox.pauses import FOLDER_MISSING, PauseReporter
+from agent.outbox.pauses import FOLDER_IN_USE, FOLDER_MISSING, PauseReporter
 from agent.stage import StageName, Wake
 from agent.text import counted, printable_file_name
 
@@ -52,6 +53,7 @@ class IntakeGuard:
         self._capture = capture
         self._mounts = mounts
         self._memory = MountMemory(folder, capture)
+        self._lock = CaptureFolderLock(capture)
         self._copies = False  # the folders are on different file systems
         self._missing: str | None = None  # what a folder lacks
         self._short = False  # less is free than must stay free
@@ -65,7 +67,7 @@ class IntakeGuard:
 
     @property
     def folder_is_missing(self) -> bool:
-        """Tell whether a folder, or the file system it should be on, is not there to be used."""
+        """Tell whether a folder, or the disk it should be on, is not there for this daemon."""
         return self._missing is not None
 
     def look(self) -> None:
@@ -75,6 +77,8 @@ class IntakeGuard:
             # What is ingested must leave the folder, or every scan would find it again.
             text = f"capture folder is read-only: {self._capture}"
             self._missing, reason = f"{text}; {READ_ONLY_REMEDY}", "folder_read_only"
+        if self._missing is None and (conflict := self._lock.take()) is not None:
+            self._missing, reason = conflict.words(self._capture), FOLDER_IN_USE
         if self._missing is not None:
             self._waiting.begin(reason, self._missing)
             return
@@ -169,6 +173,10 @@ class IntakeGuard:
             mount_point_of(path.resolve(), mounted) for path in (self._capture, self._folder.root)
         }
         return len(places) > 1
+
+    def close(self) -> None:
+        """Let another daemon have the capture folder."""
+        self._lock.release()
 
     def remember_folder(self) -> None:
         """Remember where the capture folder is, now that it was read."""
@@ -295,8 +303,9 @@ class IntakeStage:
         return self._wait_s()
 
     def close(self) -> None:
-        """Stop watching the folder."""
+        """Stop watching the folder, which another daemon may have then."""
         self._folder.stop()
+        self._guard.close()
 
     def _wait_s(self) -> float:
         next_s = self._next_scan_s

@@ -14,6 +14,7 @@ from agent.stage import StageName
 
 PLAN_LIMIT = "plan_limit"  # the pause for sessions that are used up: look-ups continue
 FOLDER_MISSING = "folder_missing"  # the pause of intake without a capture folder
+FOLDER_IN_USE = "folder_in_use"  # the pause of intake while another daemon has that folder
 LIMITS_IN_ROW = 2  # athletes whose sessions are used up: it is the plan's limit
 TRIAL_AFTER_S = 3600.0  # so long after a refusal for its limit, an athlete's clip is tried again
 

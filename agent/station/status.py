@@ -21,6 +21,7 @@ from agent.outbox.states import (
     Reason,
     reason_text,
 )
+from agent.stage import StageName
 from agent.station.camera import Camera
 from agent.text import counted
 
@@ -63,6 +64,7 @@ class StatusInputs:
     camera: Camera | None = None
     stuck: tuple[str, ...] = ()  # parts of the daemon that make no progress
     disk_is_low: bool = False  # it will be full within days
+    intake_waits: str | None = None  # the stable word for why; None: it does not
 
     @property
     def needing(self) -> int:
@@ -136,11 +138,12 @@ def read_facts(
         entries=(*TO_BE_SENT, EntryState.HELD, EntryState.DEAD),
     )
     captures, entries = counts["captures"], counts["entries"]
+    pauses = outbox.pauses.all()
     return StatusInputs(
         is_stopped=is_stopped,
         is_filming=is_filming,
         folder_is_missing=not capture_folder.is_dir(),
-        paused=tuple(pause.part for pause in outbox.pauses.all()),
+        paused=tuple(pause.part for pause in pauses),
         captures_waiting=sum(captures.get(state, 0) for state in TO_BE_LOOKED_INTO),
         clips_waiting=sum(entries.get(state, 0) for state in TO_BE_SENT),
         held=entries.get(EntryState.HELD, 0),
@@ -152,6 +155,7 @@ def read_facts(
         ever_sent=outbox.entries.has_delivered(),
         undeleted=len(outbox.resends.in_states({ResendState.REFUSED})),
         camera=camera,
+        intake_waits=next((p.reason for p in pauses if p.part == StageName.INTAKE), None),
     )
 
 

@@ -44,6 +44,18 @@ UPLOADS_PAUSED: Mapping[str, str] = {  # why nothing is uploaded; with n, how ma
     "plan_limit": N_("The plan's sessions are used up. Clips waiting: %(n)s."),
 }
 UPLOADS_PAUSED_OTHERWISE = N_("Uploads are paused. Everything is stored.")
+INTAKE_PAUSED: Mapping[str, str] = {  # why new recordings wait
+    "disk_full": N_("Disk full: new recordings wait. Uploads continue and free up space."),
+    "folder_missing": N_(
+        "The capture folder cannot be read: new recordings wait. Check its permissions."
+    ),
+    "folder_in_use": N_(
+        "Another station uses this capture folder: new recordings wait. Give each its own folder."
+    ),
+}
+INTAKE_PAUSED_OTHERWISE = N_(
+    "The disk of the recordings is missing or read-only: new recordings wait. Check the disk."
+)
 ENTRY_STATES: Mapping[str, str] = {  # of a take
     "ready": N_("Waiting to upload"),
     "fresh": N_("Uploading soon"),

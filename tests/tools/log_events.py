@@ -326,6 +326,10 @@ EVENTS: dict[str, tuple[str, str]] = {
         "Give the group `spotter` the right to read and move it.",
     ),
     "admission recovered": ("A file whose admission failed was admitted.", ""),
+    "capture folder not locked": (
+        "A second station with the same capture folder would not be noticed; all else works.",
+        "If it persists: `error` says what the system refuses.",
+    ),
     "folder watch failed": (
         "The system grants no file notifications; the folder is scanned instead.",
         "Raise `fs.inotify.max_user_watches` or `max_user_instances`.",

@@ -18,6 +18,8 @@ from agent.station.roster import athlete_of, name_of, search_athletes
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
 from agent.web.context import PageContext
 from agent.web.i18n import (
+    INTAKE_PAUSED,
+    INTAKE_PAUSED_OTHERWISE,
     LEFT_REMEDIES,
     STATES,
     UPLOADS_PAUSED,
@@ -389,8 +391,9 @@ def _about_filming(texts: Texts, facts: StatusInputs, word: StationStatus) -> It
         yield texts.gettext("The capture folder is missing. Check the camera and its disk.")
     if word is StationStatus.FILMING:
         yield texts.gettext("The camera is recording.")
-    if "intake" in facts.paused:
-        yield texts.gettext("Disk full: new recordings wait. Uploads continue and free up space.")
+    if facts.intake_waits is not None:
+        if not facts.folder_is_missing:  # said above
+            yield texts.gettext(INTAKE_PAUSED.get(facts.intake_waits, INTAKE_PAUSED_OTHERWISE))
     elif facts.paused:
         yield texts.gettext("The station cannot analyse recordings at the moment. They are stored.")
     if facts.captures_waiting > 1 and not facts.paused:

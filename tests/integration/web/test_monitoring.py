@@ -369,3 +369,21 @@ def test_prometheus_itself_finds_the_stations_of_a_hub(tmp_path: Path) -> None:
                 for target in panel["targets"]:
                     query = target["expr"].replace("$site", ".*")
                     assert client.get("query", params={"query": query}).is_success, query
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("disk_full", "Disk full: new recordings wait."),
+        ("folder_in_use", "Another station uses this capture folder: new recordings wait."),
+        ("folder_missing", "The capture folder cannot be read: new recordings wait."),
+        ("mount_missing", "The disk of the recordings is missing or read-only"),
+        ("folder_read_only", "The disk of the recordings is missing or read-only"),
+    ],
+)
+def test_the_page_says_why_new_recordings_wait(page: ServedPage, reason: str, words: str) -> None:
+    page.outbox.pauses.begin(Pause(part="intake", reason=reason, detail="x", since=NOW_S))
+    with page.client(page.session()) as coach:
+        shown = coach.get("/").text
+    assert words in shown and ("Disk full" in shown) is (reason == "disk_full")
+    assert 'class="state state-needs"' in shown
