@@ -31,6 +31,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from analysis.display import Appearance, Orientation, appearance_of, believable, fitted, readable
+from analysis.file_kinds import ACCEPTED, accepted_kind, is_encrypted, kind_of
 from analysis.packets import Packets, Ticks, shown_timeline, spread, usual_ticks
 from analysis.primitives import Image
 
@@ -83,6 +84,7 @@ LARGE_PIXELS = 4_000_000  # from there on memory counts more than speed
 _TELL_EVERY = 256  # packets
 _ANDROID_TRACKS = frozenset({"VideoHandle", "SoundHandle"})  # AOSP, MPEG4Writer.cpp
 _CAPTURED_FPS = "com.android.capture.fps"
+_HEAD_BYTES = 512
 _INDEXED = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
 
 
@@ -435,6 +437,25 @@ class _Told:
     last_ticks: int = 0
 
 
+def _refuse_unusable(path: Path, container: InputContainer, stream: VideoStream) -> None:
+    """Refuse pictures that no decoder should try.
+
+    Raises:
+        VideoError: they are too large, or encrypted.
+    """
+    context = stream.codec_context
+    if context.width * context.height > _MOST_PIXELS:
+        raise VideoError(
+            f"a picture of {context.width}x{context.height} is too large",
+            fault=VideoFault.REFUSED,
+        )
+    if "mov" in container.format.name and is_encrypted(path):  # of which it would make noise
+        raise VideoError(
+            "it is encrypted, so no picture in it can be decoded: export it without DRM",
+            fault=VideoFault.UNREADABLE,
+        )
+
+
 def _made_index(path: Path, on_progress: Progress) -> Index:
     with open_container(path) as container:
         track = _main_track(path, container, on_progress)
@@ -442,11 +463,7 @@ def _made_index(path: Path, on_progress: Progress) -> Index:
         assert isinstance(stream, VideoStream)
         context, base = stream.codec_context, stream.time_base or Fraction(1)
         pixels = max(1, context.width * context.height)
-        if pixels > _MOST_PIXELS:
-            raise VideoError(
-                f"a picture of {context.width}x{context.height} is too large",
-                fault=VideoFault.REFUSED,
-            )
+        _refuse_unusable(path, container, stream)
         told = _told_by(container, stream, on_progress)
         rate = context.framerate or _NOT_SAID
         reorders = bool(context.has_b_frames)
@@ -775,7 +792,8 @@ def open_container(path: Path) -> Iterator[InputContainer]:
         raise _unreadable(path, error) from None
     with container:
         if not container.streams.video:
-            raise VideoError("there are no pictures in it", fault=VideoFault.NO_VIDEO)
+            told = "it has sound only" if container.streams.audio else "there are no pictures in it"
+            raise VideoError(told, fault=VideoFault.NO_VIDEO)
         yield container
 
 
@@ -791,16 +809,27 @@ def _refuse_strange_files(path: Path) -> None:
 
 
 def _unreadable(path: Path, error: av.error.FFmpegError) -> VideoError:
-    """Tell a recorder that died from a file that never was a video."""
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] in _INDEXED:
+    """Tell what is no video from a recorder that died, and from a video that is damaged."""
+    words = error.strerror or "unknown error"
+    told = f"not a video that can be read: {words[:1].lower()}{words[1:]}"
+    if not isinstance(error, av.error.InvalidDataError | av.error.ArgumentError):
+        return VideoError(told, fault=VideoFault.UNREADABLE)  # the disk's fault, or our own
+    try:
+        kind = kind_of(path)
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return VideoError(told, fault=VideoFault.UNREADABLE)
+    if kind is None and head[4:8] in _INDEXED:
         return VideoError(
             "the index is missing: the recorder ended before it could write it",
             fault=VideoFault.INCOMPLETE,
         )
-    words = error.strerror or "unknown error"
-    told = f"not a video that can be read: {words[:1].lower()}{words[1:]}"
+    accepted = accepted_kind(head)
+    if kind is None and accepted is not None:
+        told = f"it begins like {accepted}, but what follows is damaged"
+    else:
+        told = f"not a video that can be read: {kind or 'an unknown format'} (accepted: {ACCEPTED})"
     return VideoError(told, fault=VideoFault.UNREADABLE)
 
 

@@ -43,7 +43,7 @@ def test_analyse_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
         assert done.returncode == 1
         assert done.stderr.startswith("spotter: ") and "Traceback" not in done.stderr
         if words == ["text.mp4"]:
-            assert "not a video that can be read: invalid data" in done.stderr
+            assert "not a video that can be read: " in done.stderr
             assert "does a video player play it?" in done.stderr
 
 
