@@ -117,6 +117,32 @@ def _is_kept(path: Path, who: ServiceUser) -> bool:
     return bool(folder.st_mode & stat.S_ISVTX) and who.uid not in owners
 
 
+class FolderRights:
+    """What a user may do with the files of one folder, for asking about many of them."""
+
+    def __init__(self, folder: Path, descriptor: int, who: ServiceUser) -> None:
+        """Look at the folder.
+
+        Raises:
+            OSError: it is not there, or hidden from whoever asks.
+        """
+        found = os.fstat(descriptor)
+        self._who, self._descriptor = who, descriptor
+        self._may_empty = may_empty(folder, who)
+        self._owners = {0, found.st_uid} if found.st_mode & stat.S_ISVTX else None
+
+    def may_take(self, name: str, found: os.stat_result) -> bool:
+        """Tell the same as the function of that name, of a file that is no link."""
+        who = self._who
+        if not self._may_empty:
+            return False
+        if self._owners is not None and who.uid not in self._owners | {found.st_uid}:
+            return False
+        if who.uid == os.geteuid():
+            return os.access(name, os.R_OK, dir_fd=self._descriptor, effective_ids=True)
+        return may(found, who, READ)
+
+
 def how_to_give(path: Path, who: ServiceUser) -> str:
     """Return what lets a user read a file."""
     name = shlex.quote(str(path))

@@ -14,10 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 
 from agent.disk.rights import (
+    FolderRights,
     ServiceUser,
     how_to_let_take,
     may_list,
-    may_take,
     service_user_of,
 )
 from agent.disk.state_folder import born_ns_of, walk
@@ -29,6 +29,7 @@ _GROWS_S = 12.0  # recorders flush every few seconds; a file that grows may get 
 _MUST_BE_IN_S = 120.0  # on top of the longest settling
 _LONG_S = 2 * 3600.0  # recordings are shorter
 _MOST_SEEN = 20_000
+_MOST_ASKED = 100  # files are opened to ask about their writer
 _MOST_NAME = 60
 _OF_THE_SYSTEM = frozenset({"lost+found", "System Volume Information", "$RECYCLE.BIN"})
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
@@ -144,22 +145,24 @@ class _Look:
         self._quiet_s = max(capture.settle_s, capture.settle_unseen_s) + _MUST_BE_IN_S
         self._now_s = now_s
         self._met: list[tuple[LeftReason, Path]] = []
+        self._asked = 0
         self._closed: set[Path] = set()  # folders; who asks may see more of them than the daemon
 
     def all(self) -> Iterator[tuple[LeftReason, Path]]:
         """Yield each file and folder that stays, with the reason."""
         seen = 0
-        for folder, names, _ in walk(self._root, with_hidden=False, meet=self._meet):
-            if self._closed.intersection((folder, *folder.parents)):
+        for folder, names, descriptor in walk(self._root, with_hidden=False, meet=self._meet):
+            if self._closed and self._closed.intersection((folder, *folder.parents)):
                 self._met.clear()
                 continue
-            for name in sorted(names):
-                seen += 1
-                if seen > _MOST_SEEN:
-                    return
-                reason = self._reason(folder / name)
-                if reason is not None:
-                    yield reason, folder / name
+            some = names[: max(0, _MOST_SEEN - seen)]
+            seen += len(some)
+            with suppress(OSError):  # it has gone meanwhile
+                rights = FolderRights(folder, descriptor, self.who)
+                for name in sorted(filter(self._is_video, some)):
+                    reason = self._reason(folder, name, descriptor, rights)
+                    if reason is not None:
+                        yield reason, folder / name
             yield from self._met
             self._met.clear()
 
@@ -176,31 +179,47 @@ class _Look:
                 self._closed.add(folder)
                 self._met.append((LeftReason.FOLDER_CLOSED, folder))
 
-    def _reason(self, path: Path) -> LeftReason | None:
-        name = path.name.lower()
-        if name.startswith(".") or path.suffix.lower() not in self._suffixes:
-            return None
-        if name.endswith(_UNFINISHED):
-            return None
-        with suppress(OSError):  # it has gone meanwhile
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode):
-                return LeftReason.LINK if self._leads_out(path) else None
-            if stat.S_ISREG(found.st_mode):
-                return self._reason_of_file(path, found)
-        return None
+    def _is_video(self, name: str) -> bool:
+        """Tell whether intake would ingest a file of this name."""
+        lower = name.lower()
+        is_named_so = os.path.splitext(lower)[1] in self._suffixes  # noqa: PTH122  # of many names
+        return is_named_so and not name.startswith(".") and not lower.endswith(_UNFINISHED)
 
-    def _reason_of_file(self, path: Path, found: os.stat_result) -> LeftReason | None:
-        quiet_s = abs(self._now_s - found.st_mtime)
-        if not may_take(path, self.who):
-            return LeftReason.FILE_CLOSED if quiet_s > _GROWS_S else None
+    def _reason(
+        self, folder: Path, name: str, descriptor: int, rights: FolderRights
+    ) -> LeftReason | None:
+        try:
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if stat.S_ISLNK(found.st_mode):
+                return LeftReason.LINK if self._leads_out(folder / name) else None
+            if not stat.S_ISREG(found.st_mode):
+                return None
+            quiet_s = abs(self._now_s - found.st_mtime)
+            if not rights.may_take(name, found):
+                return LeftReason.FILE_CLOSED if quiet_s > _GROWS_S else None
+            return self._reason_of_open(folder / name, quiet_s) if self._asks(quiet_s) else None
+        except OSError:  # it has gone meanwhile
+            return None
+
+    def _asks(self, quiet_s: float) -> bool:
+        """Tell whether more of a file is to be asked, which costs more; of few among many."""
+        if _GROWS_S <= quiet_s <= self._quiet_s or self._asked >= _MOST_ASKED:
+            return False
+        self._asked += 1
+        return True
+
+    def _reason_of_open(self, path: Path, quiet_s: float) -> LeftReason | None:
+        """Return why a file stays that the daemon may take.
+
+        Raises:
+            OSError: it has gone meanwhile.
+        """
         if quiet_s > self._quiet_s:
             is_open = writer_state(path) is WriterState.OPEN
             return LeftReason.HELD_OPEN if is_open else None
         born_ns = born_ns_of(path)
-        if quiet_s < _GROWS_S and born_ns and self._now_s - born_ns / 1e9 > _LONG_S:
-            return LeftReason.GROWING
-        return None
+        is_old = born_ns is not None and self._now_s - born_ns / 1e9 > _LONG_S
+        return LeftReason.GROWING if is_old else None
 
     def _leads_out(self, link: Path) -> bool:
         """Tell whether a link leads out of the capture folder, by its text alone.
