@@ -201,7 +201,7 @@ class CardSender:
 
         Raises:
             UnreachableError: nobody answers.
-            RequestError: the page refuses the token.
+            RequestError: the page refuses the token, or uses TLS, which the address does not.
         """
         is_button = isinstance(read, ButtonAction)
         address = f"{self._address}{'/api/button' if is_button else '/api/tap'}"
@@ -228,6 +228,9 @@ class CardSender:
             raise RequestError(
                 f"{address} refuses the token", hint="compare it with web.tap_token_file"
             )
+        if answer.status_code == httpx.codes.UPGRADE_REQUIRED:
+            url = httpx.URL(self._address).copy_with(scheme="https")
+            raise RequestError(f"{address}: this page uses TLS", hint=f"--url {url}")
         return _result(answer)
 
 

@@ -31,7 +31,9 @@ _LONG_S = 2 * 3600.0  # recordings are shorter
 _MOST_SEEN = 20_000
 _MOST_ASKED = 100  # files are opened to ask about their writer
 _MOST_NAME = 60
-_OF_THE_SYSTEM = frozenset({"lost+found", "System Volume Information", "$RECYCLE.BIN"})
+_OF_THE_SYSTEM = frozenset(
+    {"lost+found", "System Volume Information", "$RECYCLE.BIN", "@eaDir", "#recycle", "#snapshot"}
+)
 _UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
 
 

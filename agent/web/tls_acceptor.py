@@ -27,6 +27,7 @@ _MOST_PARTS = 64  # read after the answer, such as of a form's body
 _HOST = re.compile(rb"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _TARGET = re.compile(rb"/[\x21-\x7e]*")
 _HTTP_PORT = b":80"  # of a request that names none
+_UPGRADE = "Upgrade: TLS/1.2, HTTP/1.1"  # RFC 9110, 15.5.22
 _USE_HTTPS = "this page uses TLS: its address begins with https://"
 
 ProtocolFactory = Callable[[], asyncio.Protocol]
@@ -146,8 +147,10 @@ def answer_to(request: h11.Request | None) -> bytes:
     """
     method = b"" if request is None else request.method
     place = None if request is None else _place(request)
-    if place is None or method not in {b"GET", b"HEAD"}:
+    if place is None:
         return _response("400 Bad Request", _USE_HTTPS, with_body=method != b"HEAD")
+    if method not in {b"GET", b"HEAD"}:  # what it sends went out unencrypted: not once more
+        return _response("426 Upgrade Required", _USE_HTTPS, _UPGRADE, with_body=True)
     # Not for ever: without TLS, the page is at the same address again.
     status = "307 Temporary Redirect"
     return _response(status, _USE_HTTPS, f"Location: {place}", with_body=method != b"HEAD")
@@ -172,6 +175,6 @@ def _response(status: str, words: str, *headers: str, with_body: bool) -> bytes:
         "X-Content-Type-Options: nosniff",
         "Cache-Control: no-store",
         f"Content-Length: {len(body)}",
-        "Connection: close",
+        "Connection: close, upgrade" if _UPGRADE in headers else "Connection: close",
     ]
     return ("\r\n".join(lines) + "\r\n\r\n" + (body if with_body else "")).encode("ascii")

@@ -20,6 +20,7 @@ from agent.disk.capture_lock import CaptureFolderLock, find_conflict
 from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.folders import check_others
 from agent.settings.load import load_settings
+from tests.disks import mount, mounted
 from tests.station import Station, until
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -279,3 +280,20 @@ def test_a_pause_for_a_folder_that_is_there_is_always_among_what_must_be_done(
     pauses = [{"part": "intake", "reason": "folder_missing", "detail": "", "since": None}]
     assert cli_status._pause_needs(pauses, tmp_path)
     assert not cli_status._pause_needs(pauses, tmp_path / "none")
+
+
+def test_a_disk_that_is_unmounted_while_the_daemon_runs_and_mounted_again_is_locked_again(
+    station: Station,
+) -> None:
+    second = second_of(station, station.capture)
+    station.capture.rmdir()
+    with mounted(station.capture, "size=16m"), station.running():
+        until(lambda: (station.state / "mounts.json").exists())
+        # Not a lazy one: whatever the daemon had open there would refuse it.
+        subprocess.run(["umount", str(station.capture)], check=True)  # noqa: S607  # on every Linux
+        until(lambda: intake(station)["reason"] == "mount_missing")
+        mount(station.capture, "size=16m")
+        until(lambda: intake(station)["reason"] is None)
+        with second.running():
+            until(lambda: intake(second)["reason"] == "folder_in_use")
+            assert intake(station)["reason"] is None

@@ -10,6 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from agent.card_reader import CardSender
+from agent.errors import RequestError
 from agent.web import server as web_server
 from agent.web import tls_acceptor
 from tests.served_page import ServedPage, page_settings, served_page
@@ -95,7 +97,6 @@ def test_a_host_that_is_none_is_never_repeated(encrypted: ServedPage, host: str)
 @pytest.mark.parametrize(
     "asked",
     [
-        head("POST /login HTTP/1.1", "Host: box", "Content-Length: 9", "") + b"pin=482913",
         head("OPTIONS * HTTP/1.1", "Host: box"),
         head("GET http://box/ HTTP/1.1", "Host: box"),
         head("GET / HTTP/1.1", "Host: box", "Host: evil.example"),
@@ -113,10 +114,24 @@ def test_anything_else_is_told_in_one_line(encrypted: ServedPage, asked: bytes) 
     assert answer.endswith(b"this page uses TLS: its address begins with https://\n")
 
 
+def test_what_a_form_sent_is_not_sent_once_more(encrypted: ServedPage) -> None:
+    asked = head("POST /login HTTP/1.1", "Host: box", "Content-Length: 10") + b"pin=482913"
+    found, _, body = said(encrypted, asked).partition(b"\r\n\r\n")
+    assert found.startswith(b"HTTP/1.1 426 ") and b"Location" not in found
+    assert b"\r\nUpgrade: TLS/1.2, HTTP/1.1\r\n" in found and found.endswith(b"close, upgrade")
+    assert body == b"this page uses TLS: its address begins with https://\n"
+
+
+def test_a_card_reader_with_the_wrong_address_names_the_right_one(encrypted: ServedPage) -> None:
+    with pytest.raises(RequestError, match="this page uses TLS") as caught:
+        CardSender(encrypted.origin, "token").send("0004711")
+    assert caught.value.hint == f"--url {encrypted.origin.replace('http:', 'https:')}"
+
+
 def test_the_answer_arrives_though_a_large_form_is_on_its_way(encrypted: ServedPage) -> None:
     body = bytes(300_000)
     asked = head("POST / HTTP/1.1", "Host: box", f"Content-Length: {len(body)}")
-    assert said(encrypted, asked, body).startswith(b"HTTP/1.1 400 ")
+    assert said(encrypted, asked, body).startswith(b"HTTP/1.1 426 ")
 
 
 def test_a_head_without_an_end_is_bounded(encrypted: ServedPage) -> None:
