@@ -104,6 +104,8 @@ def check_mounts(station: StationUnderTest, *, fstab: Path | None = None) -> Che
 
 def check_others(station: StationUnderTest) -> list[CheckResult]:
     """Report another daemon that has the capture folder; one of this station's own is none."""
+    if not may_look(station.folder.root):  # it could be this station's own daemon
+        return []
     if station.runs and not _waits_for_another(station):
         return []
     capture = station.settings.paths.capture

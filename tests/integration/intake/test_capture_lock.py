@@ -17,6 +17,7 @@ from agent.cli import status as cli_status
 from agent.clock import read_clock
 from agent.disk import capture_lock
 from agent.disk.capture_lock import CaptureFolderLock, find_conflict
+from agent.doctor import folders
 from agent.doctor.check import Severity, StationUnderTest
 from agent.doctor.folders import check_others
 from agent.settings.load import load_settings
@@ -297,3 +298,13 @@ def test_a_disk_that_is_unmounted_while_the_daemon_runs_and_mounted_again_is_loc
         with second.running():
             until(lambda: intake(second)["reason"] == "folder_in_use")
             assert intake(station)["reason"] is None
+
+
+def test_a_user_who_cannot_tell_the_own_daemon_is_told_of_no_other(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.state.mkdir()
+    with held(station.capture):
+        assert len(check_others(examined(station))) == 1
+        monkeypatch.setattr(folders, "may_look", lambda _root: False)  # root may look everywhere
+        assert check_others(examined(station)) == []

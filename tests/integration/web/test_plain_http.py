@@ -14,6 +14,7 @@ from agent.card_reader import CardSender
 from agent.errors import RequestError
 from agent.web import server as web_server
 from agent.web import tls_acceptor
+from tests.facility import Hub
 from tests.served_page import ServedPage, page_settings, served_page
 
 GET = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
@@ -176,3 +177,11 @@ def test_connections_that_said_nothing_do_not_hold_up_the_end(tmp_path: Path) ->
             assert answers_with_tls(page)
             ends_s = time.monotonic()
         assert time.monotonic() - ends_s < 6
+
+
+def test_the_page_of_a_hub_does_the_same(tmp_path: Path) -> None:
+    web = '[web]\nlisten = "PAGE"\npin = "482913"\ntls = "own"\n'
+    with Hub(tmp_path, more=web) as hub:
+        redirected = httpx.get(f"http://{hub.page}/login", timeout=20)
+    assert redirected.status_code == 307
+    assert redirected.headers["location"] == f"https://{hub.page}/login"
