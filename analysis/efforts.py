@@ -249,6 +249,7 @@ _PLAIN_DEEP = 0.6  # the same where no lift is expected
 _SPRING = 1.75  # torsos a second upwards: who picks something up rises slower
 _SPRING_DIP = 0.2  # torsos of the dip before it
 _CROUCH_S = 2.5  # in it: who ties a shoe stays down for longer
+_PAUSE_S = 3.0  # at the lower end of a single repetition: who sits down or kneels stays for longer
 _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
 _MANY = 5  # cycles of one hand: who talks moves it, too
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
@@ -361,7 +362,7 @@ def _runs(
 class _Lifts:
     """The cycles of a body in an interval."""
 
-    depth: float  # torsos: the deepest cycle of both hips and shoulders
+    depth: float  # torsos: the deepest cycle of both hips and shoulders, without a long stay below
     cycles: int  # of hips or shoulders, down and up again
     hand_cycles: int
     one_handed: int  # cycles of one hand
@@ -411,7 +412,11 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
     )
     return _Lifts(
         depth=max(
-            (min(_dip(motion, there), _dip(motion, back)) for there, back in turns(trunk)),
+            (
+                min(_dip(motion, there), _dip(motion, back))
+                for there, back in turns(trunk)
+                if there.way > 0 or _held_s(there, back) < _PAUSE_S
+            ),
             default=0.0,
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
@@ -426,7 +431,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         springs=any(
             back.way > _SPRING * back.seconds
             and _dip(motion, back) > _SPRING_DIP
-            and (back.first - there.last) / GRID_FPS < _CROUCH_S
+            and _held_s(there, back) < _CROUCH_S
             for there, back in turns(trunk)
         ),
         half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
@@ -444,6 +449,11 @@ def _cycles(swings: Sequence[Swing]) -> int:
     """Return how often a curve comes up that also goes down, before it or after it."""
     both = {id(swing) for turn in turns(swings) for swing in turn}
     return sum(swing.way > 0 for swing in swings if id(swing) in both)
+
+
+def _held_s(there: Swing, back: Swing) -> float:
+    """Return how long the body stays where it turns."""
+    return (back.first - there.last) / GRID_FPS
 
 
 def _dip(motion: Motion, swing: Swing) -> float:

@@ -5,7 +5,7 @@ import pytest
 
 from agent.synthetic.storyboard import Truth
 from analysis.athlete import TrackCandidate
-from analysis.efforts import efforts_of
+from analysis.efforts import Evidence, efforts_of
 from analysis.landmarks import COUNT, NOSE, Poses
 from analysis.motion import motion_of
 from analysis.movement import count_reps, name_movement
@@ -106,3 +106,27 @@ def test_curls_of_one_arm_that_were_begun_earlier_are_looked_for_there() -> None
     assert not found.efforts
     begun = found.under_way
     assert min(one.start_s for one in begun) == pytest.approx(looked_from_s, abs=0.5)
+
+
+@pytest.mark.parametrize("view", ["side", "oblique", "front"])
+def test_who_sits_down_for_some_seconds_is_a_question_for_a_person(view: str) -> None:
+    sits_s = 7.0  # with 1.3 s down and 1.3 s up
+    capture = Capture(
+        segments=[("stand", 5), ("sit", sits_s), ("stand", 5)], activity="weightlifting", view=view
+    )
+    truth = capture.story().truth()
+
+    found = seen(capture, truth, looks(capture, truth))
+
+    assert found.evidence is Evidence.DOUBTFUL
+
+
+def test_a_squat_with_a_pause_below_is_surely_one() -> None:
+    capture = Capture(
+        segments=[("stand", 5), ("sit", 4.6), ("stand", 5)], activity="weightlifting", view="side"
+    )
+    truth = capture.story().truth()
+
+    found = seen(capture, truth, looks(capture, truth))
+
+    assert found.evidence is Evidence.SURE
