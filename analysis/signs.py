@@ -30,6 +30,7 @@ from analysis.primitives import Interval, Mask, around, bridged, lasting, runs, 
 from analysis.swings import Swing, Swings, series_of, swings_of
 
 _FLYING = 0.18  # torsos that hips and feet rise
+_FLIES_UPRIGHT = 0.3  # vertical share of the torso: who lies or crawls does not jump
 _FLYING_PX = 7.0  # of the sampled picture: landmarks of a small body tremble by less
 _HOPS_S, _HOPS_STEP_S, _HOP_LOOKS = 2.0, 0.25, 10  # a stretch to tell hops by, and looks in it
 _HOPS_HZ = np.arange(1.6, 3.3, 0.05)
@@ -127,7 +128,7 @@ def signs_of(
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
-        flying=lasting(_flying(motion) & found, 2),
+        flying=lasting(_flying(motion) & found & ~(motion.upright < _FLIES_UPRIGHT), 2),
         # the first steps of a run hop
         hopping=(hopping & ~around(hopping, hopping & running)) | jacks,
         running=running,

@@ -574,6 +574,16 @@ def test_a_flight_is_more_than_the_trembling_of_a_small_body(size: float, flies:
     assert signs_of(motion, activity="jumping").flying.any() == flies
 
 
+@pytest.mark.parametrize(("lean", "flies"), [(0.7, True), (0.98, False)])
+def test_who_gets_up_from_the_floor_does_not_fly(lean: float, flies: bool) -> None:
+    """Who lies on it draws up hips and feet together; who jumps far leans."""
+    down = Posture(lean=lean, hips_down=0.9)
+    up = replace(down, fly=0.32)
+    body = poses((2.0, down), (0.3, up), (0.2, up), (0.3, down), (2.0, down))
+
+    assert signs_of(motion_of(body), activity="jumping").flying.any() == flies
+
+
 def test_a_flight_without_a_jump_is_doubtful() -> None:
     """Whom the model takes for one body may be two."""
     up = Posture(fly=0.5)
