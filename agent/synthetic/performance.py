@@ -88,14 +88,36 @@ def run_past(
 ) -> DrawnMovement:
     """Run past the camera, as far before the athlete's place as behind it."""
     length_s = duration_s or distance / RUN_SPEED
+    return _passing(_RUN, distance, length_s, heading_deg=heading_deg, before=distance / 2)
+
+
+def _passing(
+    gait: _Gait, distance: float, length_s: float, *, heading_deg: float, before: float
+) -> DrawnMovement:
+    """Get on evenly, straight through the athlete's place; begin so far before it."""
 
     def postures(seconds: FloatArray) -> FloatArray:
         travelled = seconds / length_s * distance
-        vectors = _going(_RUN, travelled / _RUN.stride, np.ones(len(seconds)))
+        vectors = _going(gait, travelled / gait.stride, np.ones(len(seconds)))
         facing = np.full(len(seconds), heading_deg)
-        return _along(vectors, travelled - distance / 2, heading_deg, facing)
+        return _along(vectors, travelled - before, heading_deg, facing)
 
     return DrawnMovement(length_s, postures)
+
+
+_FAR, _NEAR = 7.0, 2.2  # body heights behind the athlete's place, and before it
+
+
+def _depthwise(gait: _Gait, speed: float, stage: "ScenePlan", *, comes: bool) -> DrawnMovement:
+    """Get on towards the camera, or away from it, so fast (body heights a second)."""
+    distance = _FAR + _NEAR
+    return _passing(
+        gait,
+        distance,
+        stage.seconds or distance / speed,
+        heading_deg=stage.heading_deg + (-90.0 if comes else 90.0),
+        before=_FAR if comes else _NEAR,
+    )
 
 
 def walk_in(
@@ -248,6 +270,9 @@ REPERTOIRE: dict[str, Act] = {
     "drop_jump": Act(lambda _: motions.drop_jump(), "jumping", "Drop Jump"),
     "run": Act(lambda stage: run(stage.seconds or _SOME_S), "running"),
     "run_past": Act(lambda stage: _crossing(run_past, stage, 2.0), "running"),
+    "run_towards": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=True), "running"),
+    "run_away": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=False), "running"),
+    "walk_towards": Act(lambda stage: _depthwise(_WALK, WALK_SPEED, stage, comes=True)),
 }
 
 

@@ -56,8 +56,9 @@ def test_limbs_keep_their_length_and_feet_stay_above_the_floor(what: str) -> Non
 
 @pytest.mark.parametrize("what", REPERTOIRE)
 def test_nothing_leaps_within_a_movement_or_where_two_meet(what: str) -> None:
-    before = [] if what in ("run_past", "walk_in") else [Segment("stand", 1.0)]
-    after = [] if what in ("run_past", "walk_out") else [Segment("stand", 1.0)]
+    through = ("run_past", "run_towards", "run_away", "walk_towards")
+    before = [] if what in (*through, "walk_in") else [Segment("stand", 1.0)]
+    after = [] if what in (*through, "walk_out") else [Segment("stand", 1.0)]
     if what in ("wait", "racked_squat", "let_go"):
         before.append(Segment("grip"))
     if what in ("grip", "wait", "racked_squat"):
