@@ -258,6 +258,8 @@ _PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on wi
 _STRIDE_S = 0.7  # on both sides of a run, so that whole strides are seen
 _SEEN = 0.5  # of a run: in a corner of the picture the model finds pieces of passers-by
 _UNSURE_S = 0.6  # of a run's edge: some looks until the legs' speed is known
+_MOSTLY = 0.5  # of a run
+_COMES_RHYTHM = 0.45  # of strides, which who walks seldom has: 0.46 and less, runners 0.45 and more
 _FEET_GUESSED = 0.4  # visibility of the better ankle: 0.6 and more in runs, 0.2 of guessed ones
 _BESIDE_S = 1.0  # before and after a run: walking there counts against it
 _APPROACH_S = 0.6  # before and after a jump's top: who walks at both may only be two people
@@ -292,7 +294,7 @@ def _evidence(
     if activity is None:
         return Evidence.SURE if (signs.busy & inside).any() else max(of_kind.values())
     several = lifts.cycles >= _SEVERAL or flights >= _SEVERAL
-    gait_s = float((signs.running & inside).sum()) / GRID_FPS
+    gait_s = float((signs.running & ~signs.comes & inside).sum()) / GRID_FPS
     if lifts.is_plain or (gait_s >= _PLAIN_GAIT_S and runs_here is Evidence.SURE):
         return Evidence.SURE
     return max(of_kind.get(activity, Evidence.NONE), Evidence(several))
@@ -323,7 +325,8 @@ def _runs(
     """Return how sure it is that somebody runs.
 
     A run lasts, has the rhythm of strides, is named running, shows its feet, and has less walking
-    around it than running.  Otherwise the model may have switched between people who walk.
+    around it than running.  Otherwise the model may have switched between people who walk.  Before
+    a wide lens who walks comes as fast as who runs before a narrow one: only strides tell then.
     """
     running = np.flatnonzero(signs.running & inside)
     if not len(running):
@@ -344,18 +347,21 @@ def _runs(
     strides = Interval(start_s=first_s, end_s=last_s).padded(_STRIDE_S, _STRIDE_S, within=effort)
     gait = gait_of(motion.looked, strides)
     shows_strides = gait is None or gait.may_run
+    if signs.comes[running].mean() > _MOSTLY:
+        runs_so = gait is not None and gait.rhythm > _COMES_RHYTHM
+        return Evidence(int(runs_so) + int(runs_so and looks_so))
     if cuts > 1 and (gait is None or gait.plainly_takes_turns):
         shows_strides = looks_so = True  # few strides fill a short recording, too few to name them
     if not shows_strides:
         return Evidence(runs_s >= _LONG_GAIT_S)
     if np.median(motion.feet_seen[running]) < _FEET_GUESSED:
-        knees_show = gait is not None and gait.takes_turns and runs_s >= _PLAIN_GAIT_S
-        return Evidence.SURE if knees_show and looks_so else Evidence.DOUBTFUL
-    near = (motion.times_s > effort.start_s - _BESIDE_S) & (
-        motion.times_s < effort.end_s + _BESIDE_S
-    )
-    walks = (near & signs.steps & ~signs.running).sum()
-    return Evidence.SURE if looks_so and walks < len(running) else Evidence.DOUBTFUL
+        is_plain = gait is not None and gait.takes_turns and runs_s >= _PLAIN_GAIT_S
+    else:
+        near = (motion.times_s > effort.start_s - _BESIDE_S) & (
+            motion.times_s < effort.end_s + _BESIDE_S
+        )
+        is_plain = (near & signs.steps & ~signs.running).sum() < len(running)
+    return Evidence.SURE if is_plain and looks_so else Evidence.DOUBTFUL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,6 +107,8 @@ _SURELY_SEEN = 0.6  # visibility of an ankle: behind plates it is less
 _HIDDEN = 40  # samples of the grid: feet that are hidden for longer may have walked
 _SWAY = 0.1  # torsos that the hips of a body that stands may rise
 _STRIDES = 16  # samples of the grid: two strides and more
+_FOCAL = 0.6  # of the picture's longer side: between a wide camera's (0.45) and a narrow one's
+_FEET_GO = 0.5  # of the growth, torsos: where a body bends down the feet stay in the picture
 _KNEES_GO = 0.05  # torsos, standard deviation: less is the model's trembling
 
 
@@ -115,13 +117,15 @@ class Motion:
     """The curves of one body on an even grid, each (T,); NaN where nobody is found."""
 
     times_s: FloatArray
-    unit_px: FloatArray  # length of the torso
+    unit_px: FloatArray  # length of the torso, upright
+    size_px: FloatArray  # the same as it is seen around each moment
     visit: NDArray[np.int64]  # which stay in the picture; -1 where nobody is found
     speed: FloatArray  # of all joints, torsos a second, ways of the whole body included
     posture_speed: FloatArray  # of the joints against the hips, and of the hips up and down
     leg_speed: FloatArray  # of knees and ankles against the hips
     stance_speed: FloatArray  # in the picture, of the slower ankle, torsos a second
     going: FloatArray  # of the hips sideways, torsos a second, signed
+    coming: FloatArray  # towards the camera, torsos a second, signed, as its lens may be
     knees_together: FloatArray  # 1: both knees go the same way; -1: in turn, as in a run
     hip_height: FloatArray  # above where the lower foot stands, torsos
     trunk_height: FloatArray  # of the shoulders, the same
@@ -165,6 +169,7 @@ def motion_of(poses: Poses) -> Motion:
     return Motion(
         times_s=even.times_s,
         unit_px=unit,
+        size_px=_rolling_percentile(torso, _STRIDES, 50),
         visit=visit,
         speed=_speed(even.points_px, even.visibility, MOVING, visit) / unit,
         posture_speed=np.maximum(
@@ -173,6 +178,9 @@ def motion_of(poses: Poses) -> Motion:
         leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
         stance_speed=_slowest(ankles, visit) / unit,
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
+        coming=_coming(torso, lower - hips[:, 1], lower, visit)
+        * _FOCAL
+        * max(poses.width_px, poses.height_px),
         knees_together=_together(against_px[:, list(KNEES)] / unit[:, None, None]),
         hip_height=_median3((ground - hips[:, 1]) / unit),
         trunk_height=_median3((ground - shoulders[:, 1]) / unit),
@@ -275,6 +283,47 @@ def _together(knees: FloatArray) -> FloatArray:
     lowest[middle : middle + len(known)] = np.where(np.isfinite(known), known, np.nan)
     lowest[:middle], lowest[middle + len(known) :] = lowest[middle], lowest[middle + len(known) - 1]
     return lowest
+
+
+def _coming(torso: FloatArray, legs: FloatArray, feet: FloatArray, visit: Visits) -> FloatArray:
+    """Return how fast a body comes nearer, (T,), torsos a second for a focal length of 1 px.
+
+    What comes nearer grows: torso and legs at the same rate, and the feet go down in the picture.
+    Where a body bends towards the camera or squats, they stay.  Seen from the floor they would
+    stay as well: nothing is told then.  A body whose torso is n px long is focal length / n torsos
+    away.
+
+    Args:
+        torso: its length, (T,), px.
+        legs: from the hips down to the lower ankle, (T,), px.
+        feet: the lower ankle, (T,), px from the top.
+        visit: which stay in the picture, (T,).
+    """
+    coming = np.zeros(len(torso))
+    if len(torso) < _STRIDES:
+        return coming
+    logs = [np.log(np.maximum(length, 1.0)) for length in (torso, legs)]
+    grows, legs_grow, feet_go = (_slopes(curve) for curve in (*logs, feet))
+    size = np.median(np.lib.stride_tricks.sliding_window_view(torso, _STRIDES), axis=1)
+    way, within = np.sign(grows), visit[_STRIDES - 1 :] == visit[: 1 - _STRIDES]
+    comes = within & (legs_grow * way > 0) & (feet_go * way / size > _FEET_GO * np.abs(grows))
+    known = np.where(comes, way * np.minimum(np.abs(grows), np.abs(legs_grow)) / size, 0.0)
+    middle = _STRIDES // 2
+    coming[middle : middle + len(known)] = known
+    for number in range(stays_in(visit)):  # the ends of a stay are as what is known nearest
+        here = np.flatnonzero(visit == number)
+        inner = here[(here >= here[0] + middle) & (here <= here[-1] + 1 - _STRIDES + middle)]
+        if len(inner):
+            coming[here[0] : inner[0]] = coming[inner[0]]
+            coming[inner[-1] : here[-1] + 1] = coming[inner[-1]]
+    return coming
+
+
+def _slopes(curve: FloatArray) -> FloatArray:
+    """Return the slopes of a curve, (T - 15,), over strides: the straight lines that fit best."""
+    ramp = np.arange(_STRIDES) - (_STRIDES - 1) / 2
+    slopes: FloatArray = np.lib.stride_tricks.sliding_window_view(curve, _STRIDES) @ ramp
+    return slopes / (ramp @ ramp) * GRID_FPS
 
 
 def _at_border(poses: Poses) -> NDArray[np.bool_]:

@@ -157,6 +157,8 @@ def _running(motion: Motion, signs: EffortSignals, gait: Gait | None, inside: Ma
     fast = float(running.mean()) * min(1.0, float(running.sum()) / GRID_FPS / _RUN_S)
     if (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
         return 1.0
+    if signs.comes[inside].mean() > 0.5:
+        return _strides(gait) if gait is not None else 0.0
     if gait is None:
         return fast  # too short to tell
     if gait.takes_turns:

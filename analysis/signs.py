@@ -59,6 +59,10 @@ _FEET_SLIDE = 0.6  # of the legs' speed: on a treadmill, or followed by the came
 _AS_FAST = 0.6  # of the legs' usual speed in a run: who walks off is slower
 _SLOWER_S = 1.5  # legs that seem slower for a moment still run, where a run is expected
 _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
+_COMES, _COMES_ASLANT = 2.4, 3.0  # torsos a second towards the camera, or aslant to it
+_STILL_COMES = 0.7  # of that: a run has a beginning and an end
+_COMES_S = 1.0
+_NEARS = 0.6  # torsos a second: somebody who walks towards the camera
 _SUDDEN_S = 0.5  # window of the median: a change to another body lasts less than half of it
 _FOOT_STAYS = 0.65  # of the body's speed: a standing foot has 0.5, a runner's 0.8 and more
 _GETS_ON = 0.45  # torsos a second through the picture: somebody who walks slowly
@@ -84,6 +88,7 @@ class EffortSignals:
     walking: Mask  # far through the picture
     steps: Mask  # of a walk, also towards the camera
     travel: FloatArray  # torsos a second across the picture
+    comes: Mask  # towards the camera or away from it as in a run, or in a walk before a wide lens
     swings: Swings
 
     @property
@@ -107,7 +112,17 @@ def signs_of(
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
         swings = Swings(hips=[], trunk=[], hands=[], each_hand=[])
-        signs = ("low", "raised", "flying", "hopping", "running", "busy", "walking", "steps")
+        signs = (
+            "low",
+            "raised",
+            "flying",
+            "hopping",
+            "running",
+            "busy",
+            "walking",
+            "steps",
+            "comes",
+        )
         return EffortSignals(
             **dict.fromkeys(signs, none), travel=none.astype(np.float64), swings=swings
         )
@@ -120,11 +135,13 @@ def signs_of(
         going_on = (np.nan_to_num(motion.posture_speed) > _BUSY / 2) & ~steps
         busy = unbroken(going_on, round(lasting_s * GRID_FPS), bridging=round(_BREAK_S * GRID_FPS))
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
-    fast = travel > _RUN_GOING
+    comes = _comes(motion, travel)
+    fast = (travel > _RUN_GOING) | comes
     runs_here = _running(motion, within, steps, fast, is_expected=activity == "running")
     jacks = _jacks(motion, swings) & found
     running = lasting(runs_here & found & ~jacks, 4)  # in which legs go apart fast, too
-    hopping = _hopping(motion.looked, motion.times_s) & found
+    nears = lasting(np.abs(motion.coming) > _NEARS, _WALK_SAMPLES)
+    hopping = _hopping(motion.looked, motion.times_s) & found & ~nears
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
@@ -136,6 +153,7 @@ def signs_of(
         walking=walking,
         steps=steps,
         travel=travel,
+        comes=comes,
         swings=swings,
     )
 
@@ -255,6 +273,14 @@ def _travel(motion: Motion) -> FloatArray:
     A sudden change of place, where the model turned to another body, does not count.
     """
     return np.abs(_rolling_median(_pace(motion.hip_across_px, motion), _SUDDEN_S))
+
+
+def _comes(motion: Motion, travel: FloatArray) -> Mask:
+    """Return whether the body gets on fast, mostly towards the camera or away from it, (T,)."""
+    coming, across = np.abs(motion.coming), travel * motion.unit_px / motion.size_px
+    aslant = np.where(coming > across / 2, np.hypot(across, coming), 0.0)
+    fast = np.maximum(coming / _COMES, aslant / _COMES_ASLANT)
+    return around(fast > _STILL_COMES, lasting(fast > 1.0, round(_COMES_S * GRID_FPS)))
 
 
 def _pace(place_px: FloatArray, motion: Motion) -> FloatArray:

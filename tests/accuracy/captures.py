@@ -240,6 +240,13 @@ LONG: Mapping[str, Capture] = {
     "run_past_front": Capture(
         segments=[("nobody", 6), ("run_past", None), ("nobody", 6)], activity=RUN, view="front"
     ),
+    "run_away": Capture(segments=[("nobody", 6), ("run_away", None), ("nobody", 6)], activity=RUN),
+    "walk_towards": Capture(
+        segments=[("nobody", 6), ("walk_towards", None), ("nobody", 6)], activity=RUN
+    ),
+    "walk_towards_at_jumps": Capture(
+        segments=[("nobody", 6), ("walk_towards", None), ("nobody", 6)], activity=JUMP
+    ),
     "empty": Capture(segments=[("nobody", 30)], activity=LIFT),
     "empty_light": Capture(
         segments=[("nobody", 20)], activity=RUN, layers=[Light(0.3), Light(3.3, from_s=8)]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from agent.synthetic.shapes import View
 from agent.synthetic.storyboard import Truth
 from analysis.athlete import TrackCandidate
 from analysis.efforts import Evidence, efforts_of
@@ -42,7 +43,7 @@ def looks(capture: Capture, truth: Truth) -> Poses:
 def seen(capture: Capture, truth: Truth, poses: Poses) -> TrackCandidate:
     """What is found in some looks, at a station that is set to the capture's activity."""
     motion = motion_of(poses)
-    signs = signs_of(motion, activity="weightlifting")
+    signs = signs_of(motion, activity=capture.activity)
     efforts, evidence = efforts_of(
         motion,
         signs,
@@ -60,6 +61,7 @@ def seen(capture: Capture, truth: Truth, poses: Poses) -> TrackCandidate:
         *("chalk_only", "fidget_walk", "squats_slow_front", "jumps_apart", "run_front"),
         *("skipping_side", "skipping_front", "jumping_jacks_side", "jumping_jacks_front"),
         *("one_armed_curls_side", "walking_lunges_side", "walking_lunges_oblique"),
+        *("run_away", "walk_towards", "walk_towards_at_jumps"),
     ],
 )
 def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
@@ -108,8 +110,24 @@ def test_curls_of_one_arm_that_were_begun_earlier_are_looked_for_there() -> None
     assert min(one.start_s for one in begun) == pytest.approx(looked_from_s, abs=0.5)
 
 
+@pytest.mark.parametrize("act", ["run_towards", "run_away"])
+def test_a_run_towards_the_camera_or_away_from_it_is_surely_one(act: str) -> None:
+    capture = Capture(segments=[("nobody", 5), (act, None), ("nobody", 5)], activity="running")
+    truth = capture.story().truth()
+    (run,) = truth.efforts
+    poses = looks(capture, truth)
+
+    found = seen(capture, truth, poses)
+
+    assert found.evidence is Evidence.SURE
+    (effort,) = found.efforts
+    assert effort.start_s <= run.active_start_s and effort.end_s >= run.active_end_s
+    named = name_movement(found.motion, found.signs, effort, expected="running")
+    assert named.activity == "running"
+
+
 @pytest.mark.parametrize("view", ["side", "oblique", "front"])
-def test_who_sits_down_for_some_seconds_is_a_question_for_a_person(view: str) -> None:
+def test_who_sits_down_for_some_seconds_is_a_question_for_a_person(view: View) -> None:
     sits_s = 7.0  # with 1.3 s down and 1.3 s up
     capture = Capture(
         segments=[("stand", 5), ("sit", sits_s), ("stand", 5)], activity="weightlifting", view=view
