@@ -225,6 +225,26 @@ def hinges() -> DrawnMovement:
     return _set(STANDING, replace(bent, **_both(wrist=(0.02, -0.335))))
 
 
+_PREPARES_S, _LETS_GO_S = 2.0, 0.7  # at the bar
+
+
+def deadlifts() -> DrawnMovement:
+    """Three pulls from the floor: bend down, prepare at the bar, and in the end let go of it."""
+    at_bar = replace(STANDING, hip_forward=-0.14, hip_up=0.37, lean_deg=52)
+    low = replace(at_bar, **_both(wrist=(0.02, -0.335)))
+    at_s = _DOWN_S + _PREPARES_S
+    keys = [KeyPose(0.0, STANDING), KeyPose(_DOWN_S, low), KeyPose(at_s, low)]
+    for number in range(_REPS):
+        rests_s = _PAUSE_S if number < _REPS - 1 else _LETS_GO_S
+        for seconds, posture in (
+            *((_UP_S * 1.3, STANDING), (_PAUSE_S, STANDING)),
+            *((_DOWN_S, low), (rests_s, low)),
+        ):
+            at_s += seconds
+            keys.append(KeyPose(at_s, posture))
+    return through(*keys, KeyPose(at_s + _UP_S, STANDING), reps=_REPS)
+
+
 def lunges() -> DrawnMovement:
     """Three lunges with one leg ahead, the hands at the hips."""
     ready = replace(STANDING, **_both(wrist=(0.04, -0.25)), hands_apart=0.06)

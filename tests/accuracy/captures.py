@@ -300,7 +300,8 @@ _EXERCISES: Sequence[tuple[str, View, str, Sequence[PictureLayer]]] = (
     *(("pull_ups", "side", LIFT, ()), ("pull_ups", "front", LIFT, ())),
     *(("walking_lunges", "side", LIFT, ()), ("walking_lunges", "oblique", LIFT, ())),
     *(("jumping_jacks", "side", JUMP, ()), ("jumping_jacks", "front", JUMP, ())),
-    ("rows", "side", LIFT, ()),
+    *(("rows", "side", LIFT, ()), ("deadlifts", "side", LIFT, ())),
+    *(("deadlifts", "oblique", LIFT, ()), ("deadlifts", "front", LIFT, ())),
 )
 GYM: Mapping[str, Capture] = {
     f"{what}_{view}": _short(
