@@ -62,6 +62,9 @@ _LARGE, _ENOUGH = 0.35, 0.6  # shares of the longest and of the usual way
 _QUIET = 5  # samples of the grid over which a body is judged quiet
 _PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the bottom of a squat it is 5
 _FAR = 0.65  # share of the range
+_AT_AN_END = 0.25  # the same
+_PREPARES_S, _PREPARES = 0.8, 1.5  # at a bar, and against the time between two pulls
+_STAYS = 5  # samples of the grid for which somebody is seen standing behind a set
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
 _SEEN = 0.45  # visibility of feet: 0.6 and more in a jump; behind plates they are guessed
@@ -401,10 +404,47 @@ def _count_upright_lifts(motion: Motion, inside: Mask) -> int:
     body = (motion.hip_height[inside] + motion.trunk_height[inside]) / 2
     if _range(hands) >= _HANDS_RANGE and (_is_raised(hands) or np.median(hands) > _OVERHEAD):
         return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
-    return arrivals(body, least=_BODY_WAY) or max(
-        arrivals(hands, least=_HANDS_WAY),
-        _count_each_hand(motion.wrist_heights[inside]),
+    lifts = arrivals(body, least=_BODY_WAY)
+    if lifts:
+        return lifts - _stands_up_without_bar(motion, inside, lifts)
+    return max(arrivals(hands, least=_HANDS_WAY), _count_each_hand(motion.wrist_heights[inside]))
+
+
+def _stands_up_without_bar(motion: Motion, inside: Mask, lifts: int) -> bool:
+    """Tell whether somebody bends down to a bar, lifts it some times, lets go of it and stands up.
+
+    The last time up is no repetition then.  Who does so prepares at the bar for longer than
+    between two pulls, with hanging hands, and stands up at least as fast as with the bar; the last
+    pull of a set whose bar is dropped from above is its slowest one.  Where the recording ends
+    with the last way up, the bar is taken to be in the hands.
+
+    Args:
+        motion: a body's curves.
+        inside: the samples of the set.
+        lifts: how often it goes down.
+    """
+    heights = ((motion.hip_height + motion.trunk_height) / 2)[inside]
+    low, high = np.percentile(heights, [5, 95])
+    near = _AT_AN_END * (high - low)
+    downs, ups = (
+        runs(bridged(end, _QUIET)) for end in (heights < low + near, heights > high - near)
     )
+    last = int(np.flatnonzero(inside)[-1])
+    behind = motion.visit[last : last + 1 + _STAYS]
+    if (
+        not 1 < lifts == len(downs) == len(ups) - 1
+        or np.percentile(motion.wrist_height[inside], 90) > _HANGING_ABOUT
+        or len(behind) <= _STAYS
+        or (behind != motion.visit[last]).any()
+    ):
+        return False
+    holds_s, ways_s = (
+        [(end - begin + 1) / GRID_FPS for begin, end in parts]
+        for parts in (downs, [(down[1], up[0]) for down, up in zip(downs, ups[1:], strict=True)])
+    )
+    between = float(np.median(holds_s[1:-1])) if lifts > 2 else 0.0
+    prepares = holds_s[0] > max(_PREPARES_S, _PREPARES * between)
+    return prepares and ways_s[-1] < float(np.median(ways_s[:-1])) + 1.5 / GRID_FPS
 
 
 def _count_each_hand(wrists: FloatArray) -> int:

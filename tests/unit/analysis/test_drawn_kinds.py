@@ -82,6 +82,7 @@ def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
         *("push_ups_side", "push_ups_oblique", "pull_ups_side", "pull_ups_front", "rows_side"),
         *("walking_lunges_side", "walking_lunges_oblique", "one_armed_curls_side"),
         *("jumping_jacks_side", "jumping_jacks_front", "squats_oblique", "curls_side"),
+        *("deadlifts_side", "deadlifts_oblique", "deadlifts_front"),
     ],
 )
 def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
@@ -94,6 +95,19 @@ def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
 
     assert count_reps(motion, capture.activity, active) == effort.reps
     assert name_movement(motion, signs, active).activity == capture.activity
+
+
+def test_a_pull_with_which_the_recording_ends_is_counted() -> None:
+    """Nobody lets go of the bar in it."""
+    capture = ALL["deadlifts_side"]
+    truth = capture.story().truth()
+    (effort,) = truth.efforts
+    poses = looks(capture, truth)
+    until_s = effort.active_end_s
+    motion = motion_of(poses.without(poses.times_s > until_s))
+
+    active = Interval(start_s=effort.active_start_s, end_s=until_s)
+    assert count_reps(motion, "weightlifting", active) == (effort.reps or 0) + 1
 
 
 def test_curls_of_one_arm_that_were_begun_earlier_are_looked_for_there() -> None:
