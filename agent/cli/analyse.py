@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from agent.cli.common import config_option, json_option, print_json
+from agent.cli.common import print_json, standard_options
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
@@ -24,8 +24,7 @@ from agent.text import counted
     help="Write the clips to this folder, with poster, filmstrip and activity plot.",
 )
 @click.option("--activity", type=click.Choice(ACTIVITIES), help="The recorded activity, if known.")
-@config_option
-@json_option
+@standard_options
 def analyse(
     file: Path,
     out: Path | None,

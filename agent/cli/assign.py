@@ -11,10 +11,9 @@ from agent.cli.common import (
     MovementOptions,
     Number,
     WholeNumber,
-    config_option,
-    json_option,
     movement_options,
     print_json,
+    standard_options,
     steered_outbox,
     warn_unknown_athlete,
 )
@@ -67,8 +66,7 @@ SET_BY = "command line"
 )
 @click.option("--clear", is_flag=True, help="Back to the station's default athlete.")
 @click.option("--nobody", is_flag=True, help="No athlete, until the next assignment.")
-@config_option
-@json_option
+@standard_options
 def assign(
     user_id: str | None,
     options: MovementOptions,
@@ -131,8 +129,7 @@ def _assign(
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def done(config: Path | None, as_json: bool) -> None:
     """Clear the current assignment."""
 
@@ -144,8 +141,7 @@ def done(config: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def keep(config: Path | None, as_json: bool) -> None:
     """Extend the current assignment.
 
@@ -188,8 +184,7 @@ def filming() -> None:
 @click.option(
     "--for", "lasts_s", type=Duration(), metavar="30m", help="Resume automatically after this time."
 )
-@config_option
-@json_option
+@standard_options
 def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
     """Pause recording: new footage is deleted, not analysed.
 
@@ -206,8 +201,7 @@ def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
 
 
 @filming.command()
-@config_option
-@json_option
+@standard_options
 def start(config: Path | None, as_json: bool) -> None:
     """Resume recording."""
 
@@ -236,8 +230,7 @@ MOST = 10**9  # places: more than ever were
 
 
 @click.group(invoke_without_command=True)
-@config_option
-@json_option
+@standard_options
 @click.pass_context
 def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
     """Show and change the queue of athletes."""
@@ -248,8 +241,7 @@ def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
 @queue.command()
 @click.argument("athlete", metavar="USER_ID")
 @movement_options
-@config_option
-@json_option
+@standard_options
 def add(
     athlete: str,
     options: MovementOptions,
@@ -272,8 +264,7 @@ def add(
 
 @queue.command()
 @click.argument("group", metavar="GROUP")
-@config_option
-@json_option
+@standard_options
 def group(group: str, config: Path | None, as_json: bool) -> None:
     """Let a group take turns.
 
@@ -290,8 +281,7 @@ def group(group: str, config: Path | None, as_json: bool) -> None:
 
 @queue.command()
 @click.argument("place", type=WholeNumber(1, MOST))
-@config_option
-@json_option
+@standard_options
 def remove(place: int, config: Path | None, as_json: bool) -> None:
     """Remove the athlete at a PLACE; 1 is next.
 
@@ -309,8 +299,7 @@ def remove(place: int, config: Path | None, as_json: bool) -> None:
 @queue.command()
 @click.argument("place", type=WholeNumber(1, MOST))
 @click.argument("to", type=WholeNumber(1, MOST))
-@config_option
-@json_option
+@standard_options
 def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
     """Move an athlete from PLACE to another; 1 is next."""
 
@@ -322,8 +311,7 @@ def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
 
 
 @queue.command("next")
-@config_option
-@json_option
+@standard_options
 def next_(config: Path | None, as_json: bool) -> None:
     """Assign the next athlete in the queue."""
 
@@ -337,8 +325,7 @@ def next_(config: Path | None, as_json: bool) -> None:
 
 @queue.command()
 @click.argument("switch", type=click.Choice(["on", "off"]))
-@config_option
-@json_option
+@standard_options
 def rotate(switch: str, config: Path | None, as_json: bool) -> None:
     """Move the finished athlete to the end of the queue."""
 
@@ -350,8 +337,7 @@ def rotate(switch: str, config: Path | None, as_json: bool) -> None:
 
 
 @queue.command()
-@config_option
-@json_option
+@standard_options
 def clear(config: Path | None, as_json: bool) -> None:
     """Clear the queue; spotter undo reverts it within 10 s."""
 

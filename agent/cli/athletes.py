@@ -9,13 +9,12 @@ from pathlib import Path
 import click
 
 from agent.cli.common import (
-    config_option,
-    json_option,
     local_time,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
+    standard_options,
     wake_daemon,
     warn_unknown_athlete,
 )
@@ -43,8 +42,7 @@ _REFUSALS = frozenset({"key", "account", "no_key"})
 @click.option("--sync", is_flag=True, help="Reload the roster from the API first.")
 @click.option("--search", default="", metavar="TEXT", help="Filter by part of a name.")
 @click.option("--resolve", nargs=2, metavar="GUEST USER_ID", help="Link a guest to an athlete.")
-@config_option
-@json_option
+@standard_options
 def athletes(
     sync: bool, search: str, resolve: tuple[str, str] | None, config: Path | None, as_json: bool
 ) -> None:
@@ -129,8 +127,7 @@ _LOOK_S = 0.2
 )
 @click.option("--retry", is_flag=True, help="Retry the deletions that the API refused.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
-@config_option
-@json_option
+@standard_options
 def forget(
     user_id: str | None,
     also_at_api: bool,

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.cli.common import config_option, print_json, settings_of, standard_options
 from agent.clipping.analysis_process import check_framing
 from agent.disk.state_folder import StateFolder
 from agent.doctor.folders import may_look
@@ -20,8 +20,7 @@ from agent.station.recorders import RecorderSight, ask_for_recorders, ask_for_st
 
 
 @click.group(invoke_without_command=True)
-@config_option
-@json_option
+@standard_options
 @click.pass_context
 def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     """Show what each recorder of the station does.
@@ -118,8 +117,7 @@ def _seen(settings: Settings, name: str | None) -> tuple[bytes, tuple[int, int] 
     metavar="JPEG",
     help="Write the picture to this file, with the skeleton on it.",
 )
-@config_option
-@json_option
+@standard_options
 def check(
     file: Path | None,
     name: str | None,

@@ -17,7 +17,7 @@ from agent.backup import (
     settings_of_backup,
     write_backup,
 )
-from agent.cli.common import config_option, json_option, print_json, settings_of
+from agent.cli.common import config_option, print_json, settings_of, standard_options
 from agent.cli.formatting import size_words
 from agent.clock import Instant, read_clock
 from agent.daemon.systemd import SYSTEMD, unit_of
@@ -40,8 +40,7 @@ _WRONG_SETTINGS = 78
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def doctor(config: Path | None, as_json: bool) -> None:
     """Check the whole station, and say how to fix problems.
 
@@ -265,8 +264,7 @@ _archive = click.argument("file", type=click.Path(path_type=Path, dir_okay=False
 @click.command()
 @_archive
 @click.option("--without-videos", is_flag=True, help="Only records and settings.")
-@config_option
-@json_option
+@standard_options
 def backup(file: Path, without_videos: bool, config: Path | None, as_json: bool) -> None:
     """Back up the station to FILE, a tar archive.
 
@@ -296,8 +294,7 @@ def backup(file: Path, without_videos: bool, config: Path | None, as_json: bool)
 @click.command()
 @_archive
 @click.option("--settings-only", is_flag=True, help="Restore only the settings.")
-@config_option
-@json_option
+@standard_options
 def restore(file: Path, settings_only: bool, config: Path | None, as_json: bool) -> None:
     """Restore a station from FILE, a backup of spotter backup.
 

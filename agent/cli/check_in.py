@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from agent.cli.common import (
-    config_option,
     headed,
-    json_option,
     local_time,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
+    standard_options,
     steered_outbox,
 )
 from agent.cli.formatting import assignment_document, assignment_words
@@ -43,8 +42,7 @@ _group = click.argument("group", metavar="GROUP")
 
 
 @click.group(invoke_without_command=True)
-@config_option
-@json_option
+@standard_options
 @click.pass_context
 def groups(context: click.Context, config: Path | None, as_json: bool) -> None:
     """List and change groups of athletes: classes or teams.
@@ -69,8 +67,7 @@ def groups(context: click.Context, config: Path | None, as_json: bool) -> None:
 
 @groups.command()
 @_group
-@config_option
-@json_option
+@standard_options
 def show(group: str, config: Path | None, as_json: bool) -> None:
     """List the athletes of a group."""
     with opened_outbox(settings_of(config)) as outbox:
@@ -79,8 +76,7 @@ def show(group: str, config: Path | None, as_json: bool) -> None:
 
 @groups.command("import")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@config_option
-@json_option
+@standard_options
 def import_(file: Path, config: Path | None, as_json: bool) -> None:
     """Import groups from a CSV file.
 
@@ -104,8 +100,7 @@ def import_(file: Path, config: Path | None, as_json: bool) -> None:
 @groups.command("set")
 @_group
 @click.argument("athletes", nargs=-1, metavar="ATHLETE...")
-@config_option
-@json_option
+@standard_options
 def set_(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
     """Create a group, or replace its members."""
     _change(
@@ -118,8 +113,7 @@ def set_(group: str, athletes: Sequence[str], config: Path | None, as_json: bool
 @groups.command()
 @_group
 @click.argument("athletes", nargs=-1, required=True, metavar="ATHLETE...")
-@config_option
-@json_option
+@standard_options
 def add(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
     """Add athletes to a group."""
     _change(
@@ -134,8 +128,7 @@ def add(group: str, athletes: Sequence[str], config: Path | None, as_json: bool)
 @groups.command()
 @_group
 @click.argument("athletes", nargs=-1, metavar="[ATHLETE...]")
-@config_option
-@json_option
+@standard_options
 def remove(group: str, athletes: Sequence[str], config: Path | None, as_json: bool) -> None:
     """Remove athletes from a group; without any, the group."""
 
@@ -203,8 +196,7 @@ _card = click.argument("card", metavar="CARD")
 
 @click.command()
 @_card
-@config_option
-@json_option
+@standard_options
 def tap(card: str, config: Path | None, as_json: bool) -> None:
     """Assign the athlete of a card, code or fob.
 
@@ -245,8 +237,7 @@ def cards() -> None:
 @cards.command()
 @_card
 @click.argument("athlete", metavar="ATHLETE")
-@config_option
-@json_option
+@standard_options
 def link(card: str, athlete: str, config: Path | None, as_json: bool) -> None:
     """Link a card to an athlete.
 
@@ -262,8 +253,7 @@ def link(card: str, athlete: str, config: Path | None, as_json: bool) -> None:
 
 @cards.command()
 @_card
-@config_option
-@json_option
+@standard_options
 def unlink(card: str, config: Path | None, as_json: bool) -> None:
     """Unlink a card, by its id in the list or by its text."""
     with steered_outbox(config) as (settings, outbox):
@@ -273,8 +263,7 @@ def unlink(card: str, config: Path | None, as_json: bool) -> None:
 
 
 @cards.command("list")
-@config_option
-@json_option
+@standard_options
 def list_(config: Path | None, as_json: bool) -> None:
     """List the linked cards."""
     with opened_outbox(settings_of(config)) as outbox:

@@ -78,6 +78,11 @@ def json_option(command: Command) -> Command:
     return _json(command)
 
 
+def standard_options(command: Command) -> Command:
+    """Give a command `--config` and `--json`."""
+    return _config(_json(command))
+
+
 def loaded_of(config: Path | None) -> Loaded:
     """Load the settings that a command works with, and say how they came about."""
     loaded = loaded_settings(config)

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.status import Status
 
 from agent.cli import end_after
-from agent.cli.common import WholeNumber, config_option, console, json_option, print_json
+from agent.cli.common import WholeNumber, config_option, console, print_json, standard_options
 from agent.cli.formatting import size_words
 from agent.demo import (
     ATHLETE,
@@ -261,8 +261,7 @@ def _numbers(numbers: Mapping[str, Number]) -> Iterator[str]:
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every command takes --config; the drill makes its own
     """Run fault-injection self-tests (about two minutes).
 

@@ -17,11 +17,10 @@ from agent.cli.common import (
     Duration,
     Number,
     WholeNumber,
-    config_option,
-    json_option,
     opened_outbox,
     print_json,
     settings_of,
+    standard_options,
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
@@ -31,6 +30,7 @@ from agent.cli.hub_care import (
     doctor,
     group,
     hub_config_option,
+    hub_options,
     prepared_hub,
     push,
     release,
@@ -137,8 +137,7 @@ def _kind_options(command: Callable[..., None]) -> Callable[..., None]:
     show_default=True,
     help="How long the link is valid.",
 )
-@hub_config_option
-@json_option
+@hub_options
 def invite(
     station: str, kind: MemberKind | None, hours: float, config: Path, as_json: bool
 ) -> None:
@@ -214,8 +213,7 @@ def _warn_if_unreachable(settings: HubSettings, folder: HubFolder) -> None:
 @hub.command("remove")
 @click.argument("station", metavar="NAME")
 @_kind_options
-@hub_config_option
-@json_option
+@hub_options
 def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -> None:
     """Remove a station from the hub, or revoke its invitation.
 
@@ -245,8 +243,7 @@ def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -
 )
 @click.option("--exercise", help="Exercise.  [default: the athlete's last one there]")
 @click.option("--barbell-mass", type=Number(), metavar="KG", help="Weight on the bar.")
-@hub_config_option
-@json_option
+@hub_options
 def assign(
     station: str,
     user_id: str,
@@ -302,8 +299,7 @@ def assign(
     is_flag=True,
     help="Remove future turns that are not in FILE, within --days, at its stations.",
 )
-@hub_config_option
-@json_option
+@hub_options
 def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) -> None:
     """Plan many turns from FILE, a CSV or iCalendar file.
 
@@ -370,8 +366,7 @@ def _plan(
 
 @hub.command("pair")
 @click.option("--wall", is_flag=True, help="Read-only wall display.")
-@hub_config_option
-@json_option
+@hub_options
 def pair(wall: bool, config: Path, as_json: bool) -> None:
     """Pair a device with the hub's page by a QR code.
 
@@ -407,8 +402,7 @@ def _warn_if_closed(settings: HubSettings, folder: HubFolder) -> None:
 
 @hub.command("join")
 @click.argument("link")
-@hub_config_option
-@json_option
+@hub_options
 def join_chain(link: str, config: Path, as_json: bool) -> None:
     """Join a chain by the LINK of spotter hub invite --site.
 
@@ -429,8 +423,7 @@ def join_chain(link: str, config: Path, as_json: bool) -> None:
 
 
 @hub.command("leave")
-@hub_config_option
-@json_option
+@hub_options
 def leave_chain(config: Path, as_json: bool) -> None:
     """Leave the chain: nothing is sent to its hub any more.
 
@@ -447,8 +440,7 @@ def leave_chain(config: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("link")
-@config_option
-@json_option
+@standard_options
 def join(link: str, config: Path | None, as_json: bool) -> None:
     """Join a facility by the LINK of spotter hub invite.
 
@@ -468,8 +460,7 @@ def join(link: str, config: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def leave(config: Path | None, as_json: bool) -> None:
     """Leave the facility: nothing is sent to the hub any more.
 

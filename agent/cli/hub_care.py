@@ -58,6 +58,11 @@ def hub_config_option(command: HubCommand) -> HubCommand:
     return _config(command)
 
 
+def hub_options(command: HubCommand) -> HubCommand:
+    """Give a command of the hub `--config` and `--json`."""
+    return _config(json_option(command))
+
+
 def prepared_hub(settings: HubSettings) -> HubFolder:
     """Return the hub's folder with its keys, made where they are missing.
 
@@ -84,8 +89,7 @@ def _look_at(settings: HubSettings) -> HubLook:
 
 
 @click.command()
-@hub_config_option
-@json_option
+@hub_options
 def doctor(config: Path, as_json: bool) -> None:
     """Check the hub and its stations, and say how to fix problems.
 
@@ -99,8 +103,7 @@ def doctor(config: Path, as_json: bool) -> None:
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
 @click.option("--replace", is_flag=True, help="Replace all athletes with those of FILE.")
 @click.option("--remove", metavar="USER_ID", help="Forget an athlete.")
-@hub_config_option
-@json_option
+@hub_options
 def roster(
     file: TextIO | None, replace: bool, remove: str | None, config: Path, as_json: bool
 ) -> None:
@@ -160,8 +163,7 @@ def text_of(file: TextIO) -> str:
     help="For support: file to write.  [default: spotter-support-STATION.tar.gz in this folder]",
 )
 @click.option("--wall", is_flag=True, help="For pair: a read-only wall display.")
-@hub_config_option
-@json_option
+@hub_options
 def do(
     station: str,
     command: RemoteCommand,
@@ -293,8 +295,7 @@ def _shown_waiting(station: str) -> Callable[[float], None]:
 @click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
 @click.option("--station", metavar="STATION", help="For this station.")
 @click.option("--clear", is_flag=True, help="Remove what is set there.")
-@hub_config_option
-@json_option
+@hub_options
 def push(
     file: TextIO | None,
     group_name: str | None,
@@ -361,8 +362,7 @@ def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
 )
 @click.option("--hold", is_flag=True, help="Install no version.")
 @click.option("--clear", is_flag=True, help="Remove what is set there.")
-@hub_config_option
-@json_option
+@hub_options
 def release(
     version: str | None,
     group_name: str | None,
@@ -428,8 +428,7 @@ def _release_of(version: str | None, not_before: str | None, *, hold: bool) -> R
 @click.argument("station")
 @click.argument("name", required=False)
 @click.option("--clear", is_flag=True, help="Out of its group.")
-@hub_config_option
-@json_option
+@hub_options
 def group(station: str, name: str | None, clear: bool, config: Path, as_json: bool) -> None:
     """Put a station into a group on the hub's page.
 
@@ -452,8 +451,7 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
 
 @click.command()
 @_archive
-@hub_config_option
-@json_option
+@hub_options
 def backup(file: Path, config: Path, as_json: bool) -> None:
     """Back up the hub to FILE, a tar archive.
 
@@ -484,8 +482,7 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
 
 @click.command()
 @_archive
-@hub_config_option
-@json_option
+@hub_options
 def restore(file: Path, config: Path, as_json: bool) -> None:
     """Restore a hub from FILE, a backup of spotter hub backup.
 
@@ -517,8 +514,7 @@ def _summary(content: BackupContent) -> dict[str, object]:
 
 
 @click.command()
-@hub_config_option
-@json_option
+@hub_options
 def status(config: Path, as_json: bool) -> None:
     """Show what the hub is doing, with a summary of all stations.
 
@@ -609,8 +605,7 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
 
 
 @click.command()
-@hub_config_option
-@json_option
+@hub_options
 def stations(config: Path, as_json: bool) -> None:
     """List the stations with what each is doing.
 
@@ -629,8 +624,7 @@ def stations(config: Path, as_json: bool) -> None:
 
 
 @click.command()
-@hub_config_option
-@json_option
+@hub_options
 def workers(config: Path, as_json: bool) -> None:
     """List the workers, which analyse for the stations."""
     look = _look(config)
@@ -664,8 +658,7 @@ def _doing(worker: WorkerView) -> str:
 
 
 @click.command()
-@hub_config_option
-@json_option
+@hub_options
 def sites(config: Path, as_json: bool) -> None:
     """List the sites of a chain, with a summary of their stations."""
     look = _look(config)

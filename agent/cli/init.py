@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from agent.cli.common import config_option, json_option, print_json
+from agent.cli.common import print_json, standard_options
 from agent.clock import Instant, read_clock
 from agent.daemon.systemd import start_command, with_config
 from agent.disk.state_folder import rewriting
@@ -337,8 +337,7 @@ _REFUSED = 1
 @click.option("--station-id", metavar="ID", help="For logs and metrics.  [default: host name]")
 @click.option("--base-url", metavar="URL", help="Address of the API, if not the default.")
 @click.option("--force", is_flag=True, help="Replace existing settings; a copy is kept.")
-@config_option
-@json_option
+@standard_options
 def init(
     system: bool,
     activity: str | None,

@@ -12,16 +12,15 @@ from agent.cli.common import (
     TOLD,
     MovementOptions,
     apply_to_each,
-    config_option,
     find_clip,
     headed,
-    json_option,
     local_time,
     movement_options,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
+    standard_options,
     steered_outbox,
     warn_unknown_athlete,
 )
@@ -53,8 +52,7 @@ from agent.station.clip_actions import undo as take_back
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--user-id", required=True, help="Athlete, or guest:3.")
 @movement_options
-@config_option
-@json_option
+@standard_options
 def give(
     ids: tuple[str, ...],
     user_id: str,
@@ -84,8 +82,7 @@ def give(
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @movement_options
-@config_option
-@json_option
+@standard_options
 def edit(
     ids: tuple[str, ...], options: MovementOptions, config: Path | None, as_json: bool
 ) -> None:
@@ -114,8 +111,7 @@ def edit(
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@config_option
-@json_option
+@standard_options
 def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Hold clips for review until they are released."""
 
@@ -130,8 +126,7 @@ def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--user-id", required=True, help="The right athlete.")
 @movement_options
-@config_option
-@json_option
+@standard_options
 def resend(
     ids: tuple[str, ...],
     user_id: str,
@@ -160,8 +155,7 @@ def resend(
 
 @click.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@config_option
-@json_option
+@standard_options
 def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry deleting the wrong sessions after a resend."""
 
@@ -177,8 +171,7 @@ def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> No
 
 
 @click.command()
-@config_option
-@json_option
+@standard_options
 def undo(config: Path | None, as_json: bool) -> None:
     """Undo the last action (within 10 s).
 
@@ -227,8 +220,7 @@ outbox.add_command(delete_wrong, "delete-wrong")
 @click.option(
     "--all", "everything", is_flag=True, help="Include recordings whose clips are listed."
 )
-@config_option
-@json_option
+@standard_options
 def list_(state: str | None, everything: bool, config: Path | None, as_json: bool) -> None:
     """List clips, and recordings without clips."""
     settings = settings_of(config)
@@ -246,8 +238,7 @@ def list_(state: str | None, everything: bool, config: Path | None, as_json: boo
 
 @outbox.command()
 @click.argument("wanted", metavar="ID")
-@config_option
-@json_option
+@standard_options
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
     """Show all stored data of one recording or clip."""
 
@@ -288,8 +279,7 @@ def _plain(name: str, value: object, here: LocalTime) -> str:
 
 @outbox.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@config_option
-@json_option
+@standard_options
 def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry now; also retries a paused connection."""
 
@@ -309,8 +299,7 @@ def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
 @outbox.command()
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@config_option
-@json_option
+@standard_options
 def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Discard: do not upload.
 
@@ -330,8 +319,7 @@ def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--user-id", help="Athlete; required if none is known.")
 @movement_options
-@config_option
-@json_option
+@standard_options
 def release(
     ids: tuple[str, ...],
     user_id: str | None,
@@ -447,8 +435,7 @@ def takes() -> None:
 @click.argument("file")
 @click.argument("start", type=_Moment())
 @click.argument("end", type=_Moment())
-@config_option
-@json_option
+@standard_options
 def add(file: str, start: float, end: float, config: Path | None, as_json: bool) -> None:
     """Create a clip of a recording from START to END.
 
@@ -468,8 +455,7 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
 
 @click.command()
 @click.argument("capture")
-@config_option
-@json_option
+@standard_options
 def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
     """Analyse a recording again, with the current settings.
 

@@ -12,14 +12,13 @@ import segno
 
 from agent.cli.common import (
     BoundedNumber,
-    config_option,
     headed,
-    json_option,
     local_time,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
+    standard_options,
 )
 from agent.cli.formatting import duration_words
 from agent.clock import iso_utc, read_clock
@@ -60,8 +59,7 @@ _MOST_NAME = 80  # signs
 )
 @click.option("--list", "list_", is_flag=True, help="List the paired devices.")
 @click.option("--end", metavar="DEVICE", help='Revoke a device; "all" for every one.')
-@config_option
-@json_option
+@standard_options
 def pair(
     wall: bool,
     kiosk: str | None,

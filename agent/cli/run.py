@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import structlog
 
-from agent.cli.common import config_option, json_option, loaded_of, print_json
+from agent.cli.common import config_option, loaded_of, print_json, standard_options
 from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
@@ -70,8 +70,7 @@ def _tell_rejected(loaded: Loaded) -> None:
 @click.command()
 @click.option("--sample", is_flag=True, help="Print a commented sample file.")
 @click.option("--check", is_flag=True, help="Validate the settings.")
-@config_option
-@json_option
+@standard_options
 def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> None:
     """Show the active settings and the origin of each.
 

@@ -26,12 +26,12 @@ from agent.cli.common import (
     file_for_person,
     find_clip,
     headed,
-    json_option,
     local_time,
     opened_outbox,
     print_columns,
     print_json,
     settings_of,
+    standard_options,
     wake_daemon,
 )
 from agent.cli.formatting import session_cells, session_document, session_lines, size_words
@@ -255,8 +255,7 @@ _FRESH_S = 300.0  # a link that the API gave within so long surely opens
 @click.option("--athlete", metavar="USER_ID", help="Only sessions of this athlete.")
 @click.option("--since", type=Since(), metavar="2d|DATE", help="Only takes recorded since then.")
 @click.option("--state", type=click.Choice(_STATES), help="Only sessions in this state.")
-@config_option
-@json_option
+@standard_options
 def sessions(
     athlete: str | None,
     since: float | None,
@@ -296,8 +295,7 @@ def sessions(
     metavar="FILE",
     help="Download the key points, angles and timestamps.",
 )
-@config_option
-@json_option
+@standard_options
 def session(
     wanted: str,
     look: bool,

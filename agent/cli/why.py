@@ -9,12 +9,11 @@ import click
 
 from agent.cli import end_after
 from agent.cli.common import (
-    config_option,
-    json_option,
     local_time,
     opened_outbox,
     print_json,
     settings_of,
+    standard_options,
 )
 from agent.cli.formatting import duration_words, size_words
 from agent.clock import LocalTime, iso_utc, read_clock
@@ -116,8 +115,7 @@ _FOR_A_PERSON = frozenset({EntryState.HELD, EntryState.DEAD})  # nothing happens
 
 @click.command()
 @click.argument("wanted", metavar="ANYTHING")
-@config_option
-@json_option
+@standard_options
 def show(wanted: str, config: Path | None, as_json: bool) -> None:
     """Show where anything is, its history, and what to do next.
 
@@ -145,8 +143,7 @@ def show(wanted: str, config: Path | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("wanted", metavar="ANYTHING")
-@config_option
-@json_option
+@standard_options
 def why(wanted: str, config: Path | None, as_json: bool) -> None:
     """Show a take's status and what it is waiting for.
 
@@ -322,8 +319,7 @@ _RECENT = 50
 
 @click.command()
 @click.argument("code", required=False)
-@config_option
-@json_option
+@standard_options
 def logs(code: str | None, config: Path | None, as_json: bool) -> None:
     """Show the event log (of one clip).
 

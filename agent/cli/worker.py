@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from agent.cli.care import report_findings
-from agent.cli.common import WholeNumber, config_option, json_option, print_json
+from agent.cli.common import WholeNumber, print_json, standard_options
 from agent.clipping.analysis_process import ChildLimits
 from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.doctor.service import ask_systemd
@@ -47,8 +47,7 @@ from agent.stage import StopFlag
     metavar="MB",
     help="An analysis that uses more is stopped.",
 )
-@config_option
-@json_option
+@standard_options
 def worker(
     link: str | None,
     check: bool,
