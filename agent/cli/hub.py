@@ -24,24 +24,7 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
-from agent.cli.hub_care import (
-    backup,
-    do,
-    doctor,
-    group,
-    hub_config_option,
-    hub_options,
-    prepared_hub,
-    push,
-    release,
-    restore,
-    roster,
-    sites,
-    stations,
-    status,
-    text_of,
-    workers,
-)
+from agent.cli.hub_care import hub, hub_config_option, hub_options, prepared_hub, text_of
 from agent.cli.pair import show_link
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
@@ -85,17 +68,6 @@ _JOIN_COMMANDS = {
     MemberKind.WORKER: "spotter worker --join",
     MemberKind.SITE: "sudo spotter hub join",
 }
-
-
-@click.group()
-def hub() -> None:
-    """Run the hub of a facility: many stations on one screen."""
-
-
-for care in (stations, status, doctor, backup, restore, workers, sites, roster, group, do):
-    hub.add_command(care)
-for wanted in (push, release):
-    hub.add_command(wanted)
 
 
 @hub.command("run")

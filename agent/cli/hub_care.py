@@ -63,6 +63,11 @@ def hub_options(command: HubCommand) -> HubCommand:
     return _config(json_option(command))
 
 
+@click.group()
+def hub() -> None:
+    """Run the hub of a facility: many stations on one screen."""
+
+
 def prepared_hub(settings: HubSettings) -> HubFolder:
     """Return the hub's folder with its keys, made where they are missing.
 
@@ -88,7 +93,7 @@ def _look_at(settings: HubSettings) -> HubLook:
         return look_at_hub(settings.hub, folder, now=read_clock)
 
 
-@click.command()
+@hub.command()
 @hub_options
 def doctor(config: Path, as_json: bool) -> None:
     """Check the hub and its stations, and say how to fix problems.
@@ -99,7 +104,7 @@ def doctor(config: Path, as_json: bool) -> None:
     report_findings(hub_rounds(config, now=read_clock()), as_json=as_json)
 
 
-@click.command()
+@hub.command()
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
 @click.option("--replace", is_flag=True, help="Replace all athletes with those of FILE.")
 @click.option("--remove", metavar="USER_ID", help="Forget an athlete.")
@@ -152,7 +157,7 @@ def text_of(file: TextIO) -> str:
     return text
 
 
-@click.command("do")
+@hub.command("do")
 @click.argument("station")
 @click.argument("command", type=click.Choice(COMMANDS), metavar="COMMAND")
 @click.argument("ids", nargs=-1)
@@ -290,7 +295,7 @@ def _shown_waiting(station: str) -> Callable[[float], None]:
     return show
 
 
-@click.command()
+@hub.command()
 @click.argument("file", type=click.File("r", encoding="utf-8"), required=False)
 @click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
 @click.option("--station", metavar="STATION", help="For this station.")
@@ -353,7 +358,7 @@ def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:
         return None
 
 
-@click.command()
+@hub.command()
 @click.argument("version", required=False)
 @click.option("--group", "group_name", metavar="NAME", help="For the stations of this group.")
 @click.option("--station", metavar="STATION", help="For this station.")
@@ -424,7 +429,7 @@ def _release_of(version: str | None, not_before: str | None, *, hold: bool) -> R
         raise RequestError(f"{version!r} is not a version", hint="as in 0.2.0") from None
 
 
-@click.command()
+@hub.command()
 @click.argument("station")
 @click.argument("name", required=False)
 @click.option("--clear", is_flag=True, help="Out of its group.")
@@ -449,7 +454,7 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
         click.echo(f"{station}: {wanted or 'no group'}")
 
 
-@click.command()
+@hub.command()
 @_archive
 @hub_options
 def backup(file: Path, config: Path, as_json: bool) -> None:
@@ -480,7 +485,7 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
         click.echo(f"{file}: {counted(len(content.files), 'file')}, {size}")
 
 
-@click.command()
+@hub.command()
 @_archive
 @hub_options
 def restore(file: Path, config: Path, as_json: bool) -> None:
@@ -513,7 +518,7 @@ def _summary(content: BackupContent) -> dict[str, object]:
     }
 
 
-@click.command()
+@hub.command()
 @hub_options
 def status(config: Path, as_json: bool) -> None:
     """Show what the hub is doing, with a summary of all stations.
@@ -604,7 +609,7 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
     return lines
 
 
-@click.command()
+@hub.command()
 @hub_options
 def stations(config: Path, as_json: bool) -> None:
     """List the stations with what each is doing.
@@ -623,7 +628,7 @@ def stations(config: Path, as_json: bool) -> None:
         print_columns([_HEAD, *lines, *((name, "invited", "", "", "", "") for name in invited)])
 
 
-@click.command()
+@hub.command()
 @hub_options
 def workers(config: Path, as_json: bool) -> None:
     """List the workers, which analyse for the stations."""
@@ -657,7 +662,7 @@ def _doing(worker: WorkerView) -> str:
     return "waits" if station is None else f"analyses for {station}"
 
 
-@click.command()
+@hub.command()
 @hub_options
 def sites(config: Path, as_json: bool) -> None:
     """List the sites of a chain, with a summary of their stations."""
