@@ -24,7 +24,14 @@ from agent.cli.common import (
     wake_daemon,
 )
 from agent.cli.formatting import duration_words
-from agent.cli.hub_care import hub, hub_config_option, hub_options, prepared_hub, text_of
+from agent.cli.hub_care import (
+    hub,
+    hub_config_option,
+    hub_options,
+    opened_hub,
+    prepared_hub,
+    text_of,
+)
 from agent.cli.pair import show_link
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
@@ -194,9 +201,7 @@ def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -
     site are deleted here.
     """
     kind = kind or MemberKind.STATION
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         folder.change(lambda register: register.remove(station, kind=kind))
         if kind is MemberKind.STATION:
             Planner(settings.hub, folder).clear(station, now_s=read_clock().utc_s)
@@ -287,8 +292,7 @@ def plan(file: TextIO, days: int, replace: bool, config: Path, as_json: bool) ->
         return
     from agent.hub.calendar import read_plan_calendar  # its libraries are the hub's alone
 
-    folder = prepared_hub(load_hub(config))
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (_settings, folder):
         stations, athletes = folder.register().stations, HubRoster(folder.roster).athletes()
     found = read_plan_calendar(text, now_s=now_s, days=days, stations=stations, athletes=athletes)
     if found.ignored:
@@ -316,9 +320,7 @@ def _plan(
     as_json: bool,
     replace: bool = False,
 ) -> None:
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         register = folder.register()
         for name in sorted(turns):
             register.station(name)
@@ -401,8 +403,7 @@ def leave_chain(config: Path, as_json: bool) -> None:
 
     On the chain's hub, spotter hub remove --site takes the site off its list.
     """
-    folder = prepared_hub(load_hub(config))
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (_settings, folder):
         left = forget_membership(folder.places)
     if as_json:
         print_json({"left": left})

@@ -5,7 +5,8 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -83,13 +84,21 @@ def prepared_hub(settings: HubSettings) -> HubFolder:
     return folder
 
 
-def _look(config: Path) -> HubLook:
-    return _look_at(load_hub(config))
+@contextmanager
+def opened_hub(config: Path) -> Iterator[tuple[HubSettings, HubFolder]]:
+    """Load the hub's settings and open its folder; root has the rights of its owner meanwhile.
 
-
-def _look_at(settings: HubSettings) -> HubLook:
+    Raises:
+        ConfigError: the settings are not valid, or the hub's keys cannot be made.
+    """
+    settings = load_hub(config)
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
+        yield settings, folder
+
+
+def _look(config: Path) -> HubLook:
+    with opened_hub(config) as (settings, folder):
         return look_at_hub(settings.hub, folder, now=read_clock)
 
 
@@ -122,8 +131,7 @@ def roster(
     if (file is not None and remove is not None) or (replace and file is None):
         raise click.UsageError("a FILE, with --replace if wanted, or --remove")
     given = None if file is None else read_roster_csv(text_of(file))
-    folder = prepared_hub(load_hub(config))
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (_settings, folder):
         athletes = HubRoster(folder.roster)
         if remove is not None:
             athletes.remove(remove)
@@ -191,9 +199,7 @@ def do(
     target = out or Path(f"spotter-support-{station}.tar.gz")
     if command == "support" and target.exists():
         raise RequestError(f"{target} is there already", hint="choose another file: --out FILE")
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         commander = StationCommander(settings.hub, folder, now=read_clock)
         words = (WALL,) if wall else ids
         result = commander.carry_out(station, command, words, waiting=_shown_waiting(station))
@@ -320,9 +326,7 @@ def push(
     if (file is not None and clear) or (group_name is not None and station is not None):
         raise click.UsageError("a FILE or --clear; for all, for --group or for --station")
     tables = {} if file is None else _tables_of(file)
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         fleet = FleetSettings(settings.hub, folder)
         if file is not None or clear:
             fleet.change(tables, station=station, group=group_name)
@@ -390,9 +394,7 @@ def release(
     if not_before is not None and version is None:
         raise click.UsageError("--not-before for a VERSION")
     wanted = _release_of(version, not_before, hold=hold)
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         fleet = FleetReleases(settings.hub, folder)
         told = None
         if wanted is not None or clear:
@@ -442,9 +444,7 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
     wanted = None if name is None else " ".join(name.split())
     if clear == (name is not None) or (wanted is not None and not 0 < len(wanted) <= _MOST_GROUP):
         raise click.UsageError(f"a NAME of at most {_MOST_GROUP} characters, or --clear")
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         folder.change(lambda register: register.place(station, wanted))
         for fleet in (FleetSettings(settings.hub, folder), FleetReleases(settings.hub, folder)):
             _tell(fleet)  # something else may be wanted of it now
@@ -464,9 +464,7 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
     and settings: protect it like the machine itself.  Events and states are not in it, the stations
     send them again; nor is the page's PIN.
     """
-    settings = load_hub(config)
-    folder = prepared_hub(settings)
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (settings, folder):
         folder.register()  # a damaged one must not take the place of a good backup
         HubRoster(folder.roster).athletes()
     content = write_backup(
@@ -526,8 +524,8 @@ def status(config: Path, as_json: bool) -> None:
     Exit code 1: the hub is not running, or its broker or its page does not work.  A station that is
     away changes nothing.
     """
-    settings = load_hub(config)
-    look = _look_at(settings)
+    with opened_hub(config) as (settings, folder):
+        look = look_at_hub(settings.hub, folder, now_s=read_clock().utc_s)
     free_bytes = measure(settings.hub.state).free_bytes
     page = _page_document(settings.web.listen, look)
     document = {**look.document(), "page": page, "disk_free_bytes": free_bytes}
