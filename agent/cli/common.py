@@ -21,7 +21,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent.cli import print_error
 from agent.clock import LocalTime, read_clock
 from agent.disk.mounts import Mounts
 from agent.disk.state_folder import (
@@ -31,7 +30,7 @@ from agent.disk.state_folder import (
     open_plain,
     rewriting,
 )
-from agent.errors import AgentError, BusyError, OutboxError, RequestError
+from agent.errors import BusyError, OutboxError, RequestError
 from agent.exercises import ACTIVITIES
 from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox, open_with
@@ -39,7 +38,7 @@ from agent.outbox.roster import GUEST_PREFIX, ROSTER_SYNCED_AT
 from agent.outbox.states import Recipient
 from agent.settings import Loaded, Settings, loaded_settings
 from agent.settings.model import read_secrets
-from agent.station.assignments import api_host, reserve_of, state_folder
+from agent.station.assignments import reserve_of, state_folder
 from agent.station.clip_actions import find
 from agent.wakeup import wake
 
@@ -215,63 +214,6 @@ def console() -> Console:
     return Console(file=sys.stdout, highlight=False, soft_wrap=True)
 
 
-Change = Callable[[Settings, Outbox, str], dict[str, object]]
-
-TOLD = "told"  # what is printed of an outcome for people alone
-
-
-def apply_to_each(
-    ids: Sequence[str],
-    change: Change,
-    *,
-    config: Path | None,
-    as_json: bool,
-    probe: bool = False,
-) -> None:
-    """Change each ID and print its outcome.
-
-    Args:
-        ids: what people named.
-        change: changes one and returns its `id`, its `state`, and `error`: None; perhaps with
-            what is printed for people instead of the state.
-        config, as_json: the options of the command.
-        probe: let a paused lane ask at once.
-
-    Raises:
-        SystemExit: some could not be changed, each of which was printed; with the code of
-            the first.
-    """
-
-    outcomes: list[dict[str, object]] = []
-    failed: list[AgentError] = []
-    with steered_outbox(config) as (settings, outbox):
-        for wanted in ids:
-            try:
-                outcomes.append(change(settings, outbox, wanted))
-            except AgentError as error:
-                failed.append(error)
-                told = {"error": str(error), "hint": error.hint}
-                outcomes.append({"id": wanted, "state": None, **told})
-        if probe:
-            lane = outbox.lanes.update(api_host(settings), {"next_probe_at": 0.0})
-            outbox.limits.try_now(lane.uid)
-    _tell(outcomes, as_json=as_json)
-    for refusal in failed:
-        print_error(refusal)
-    if failed:
-        sys.exit(failed[0].exit_code)
-
-
-def _tell(outcomes: Sequence[dict[str, object]], *, as_json: bool) -> None:
-    words = [outcome.pop(TOLD, outcome["state"]) for outcome in outcomes]
-    if as_json:
-        print_json(outcomes)
-        return
-    for outcome, text in zip(outcomes, words, strict=True):
-        if outcome["error"] is None:
-            click.echo(f"{outcome['id']} is now {text}")
-
-
 def find_clip(outbox: Outbox, wanted: str) -> Entry:
     """Return the clip that an ID stands for.
 
@@ -292,23 +234,17 @@ def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
 
     It is only a word: who joined the account a minute ago may lift before the roster knows it.
     """
-    text = unknown_words(outbox, user_id)
-    if text is not None:
-        click.echo(f"  {text}", err=True)
-
-
-def unknown_words(outbox: Outbox, user_id: str | None) -> str | None:
-    """Return what to say of somebody whom the roster does not hold, or None."""
     if user_id is None or user_id.startswith(GUEST_PREFIX):
-        return None
+        return
     athlete, known = outbox.roster.by_user_id(user_id), outbox.roster.count()
     if not known or (athlete is not None and athlete.gone_at is None):
-        return None
+        return
     synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)
     as_of = "" if synced_at is None else f" (as of {local_time().moment(synced_at)})"
-    return (
-        f"{user_id} is not in the account's roster{as_of}; check the spelling "
-        "(spotter athletes --sync reloads the roster)"
+    click.echo(
+        f"  {user_id} is not in the account's roster{as_of}; check the spelling "
+        "(spotter athletes --sync reloads the roster)",
+        err=True,
     )
 
 

@@ -2,16 +2,17 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
+from agent.cli import print_error
 from agent.cli.common import (
-    TOLD,
     MovementOptions,
-    apply_to_each,
     find_clip,
     headed,
     local_time,
@@ -25,13 +26,13 @@ from agent.cli.common import (
     warn_unknown_athlete,
 )
 from agent.clock import LocalTime, read_clock
-from agent.errors import RequestError
+from agent.errors import AgentError, RequestError
 from agent.outbox.history import story
 from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.station import clip_actions
-from agent.station.assignments import state_folder, station_rules
+from agent.station.assignments import api_host, state_folder, station_rules
 from agent.station.clip_actions import (
     add_take,
     find,
@@ -46,152 +47,6 @@ from agent.station.clip_actions import give as give_clip
 from agent.station.clip_actions import hold as hold_clip
 from agent.station.clip_actions import resend as ask_resend
 from agent.station.clip_actions import undo as take_back
-
-
-@click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--user-id", required=True, help="Athlete, or guest:3.")
-@movement_options
-@standard_options
-def give(
-    ids: tuple[str, ...],
-    user_id: str,
-    options: MovementOptions,
-    config: Path | None,
-    as_json: bool,
-) -> None:
-    """Assign clips to an athlete before upload.
-
-    Held clips are released.  Omitted options stay unchanged.  Uploading begins after
-    delivery.send_delay_s; spotter undo reverts it within 10 s.
-    """
-
-    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-        rules, now = station_rules(settings), read_clock()
-        entry = find_clip(outbox, wanted_id)
-        wanted = options.of_clip(entry)
-        with outbox.transaction():
-            given = give_clip(outbox, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
-            remember_given(outbox, [(entry, given)], now=now)
-        warn_unknown_athlete(outbox, user_id)
-        return {"id": given.name, "state": given.state, "error": None}
-
-    apply_to_each(ids, change, config=config, as_json=as_json)
-
-
-@click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@movement_options
-@standard_options
-def edit(
-    ids: tuple[str, ...], options: MovementOptions, config: Path | None, as_json: bool
-) -> None:
-    """Change exercise, weight or incline before upload.
-
-    The athlete and the hold stay unchanged, and so do omitted options.  spotter undo reverts it
-    within 10 s.
-    """
-    if not options.is_something:
-        raise click.UsageError(
-            "nothing to change: give --activity, --exercise, --barbell-mass or --incline"
-        )
-
-    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-        rules, now = station_rules(settings), read_clock()
-        entry = find_clip(outbox, wanted_id)
-        shows = options.of_clip(entry)
-        assert shows is not None  # something was told
-        with outbox.transaction():
-            edited = edit_clip(outbox, entry, shows, rules=rules, now_s=now.utc_s)
-            remember_given(outbox, [(entry, edited)], now=now)
-        return {"id": edited.name, "state": edited.state, "error": None}
-
-    apply_to_each(ids, change, config=config, as_json=as_json)
-
-
-@click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@standard_options
-def hold(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Hold clips for review until they are released."""
-
-    def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-        held = hold_clip(outbox, find_clip(outbox, wanted_id), now_s=read_clock().utc_s)
-        return {"id": held.name, "state": held.state, "error": None}
-
-    apply_to_each(ids, change, config=config, as_json=as_json)
-
-
-@click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--user-id", required=True, help="The right athlete.")
-@movement_options
-@standard_options
-def resend(
-    ids: tuple[str, ...],
-    user_id: str,
-    options: MovementOptions,
-    config: Path | None,
-    as_json: bool,
-) -> None:
-    """Upload clips again for the right athlete.
-
-    The wrong sessions are then deleted.  It begins after 10 s; until then spotter undo reverts
-    it.  Omitted options stay unchanged.
-    """
-
-    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-        rules, clips = station_rules(settings), state_folder(settings).clips
-        entry = find_clip(outbox, wanted_id)
-        wanted = options.of_clip(entry)
-        asked = ask_resend(outbox, clips, entry, user_id, wanted, rules=rules, now=read_clock())
-        warn_unknown_athlete(outbox, user_id)
-        words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
-        done = {"id": entry.name, "state": asked.state, "error": None, "resend": asked.id}
-        return {**done, TOLD: words}
-
-    apply_to_each(ids, change, config=config, as_json=as_json)
-
-
-@click.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@standard_options
-def delete_wrong(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    """Retry deleting the wrong sessions after a resend."""
-
-    def change(_settings: Settings, outbox: Outbox, wanted_id: str) -> dict[str, object]:
-        entry = find_clip(outbox, wanted_id)
-        found = outbox.resends.of_entry(entry.id)
-        if found is None:
-            raise RequestError(f"{entry.name} was not resent", hint=f"spotter show {entry.name}")
-        moved = retry_deletion(outbox, found.id, now_s=read_clock().utc_s)
-        return {"id": entry.name, "state": moved.state, "error": None, "resend": moved.id}
-
-    apply_to_each(ids, change, config=config, as_json=as_json)
-
-
-@click.command()
-@standard_options
-def undo(config: Path | None, as_json: bool) -> None:
-    """Undo the last action (within 10 s).
-
-    That is the last give, edit, release, discard, resend, forget (from the page), a paused
-    recording, a removed queue entry or a cleared queue.
-    """
-
-    now = read_clock()
-    with steered_outbox(config) as (_settings, outbox):
-        last = last_undoable(outbox, now=now)
-        if last is None:
-            raise RequestError("nothing to undo: actions can be undone for 10 s")
-        take_back(outbox, last.id, now=now)
-    if as_json:
-        print_json({"undone": last.kind})
-    else:
-        click.echo(f"undone: {last.kind.replace('_', ' ')}")
-
-
-Change = Callable[[Outbox, str], Capture | Entry]
 
 _HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "EXERCISE", "FILMED ({zone})", "FILE", "")
 _STATES = [
@@ -208,11 +63,174 @@ def outbox() -> None:
     """
 
 
-outbox.add_command(give)
-outbox.add_command(edit)
-outbox.add_command(hold)
-outbox.add_command(resend)
-outbox.add_command(delete_wrong, "delete-wrong")
+class Changed(NamedTuple):
+    """What became of the clip or recording of one ID."""
+
+    id: str
+    state: str
+    more: Mapping[str, object] = {}  # what scripts are told besides
+    words: str = ""  # what people are told instead of the state
+
+
+Change = Callable[..., Changed | Capture | Entry]
+
+_ids = click.argument("ids", metavar="ID...", nargs=-1, required=True)
+
+
+def _for_each_id(change: Change) -> Callable[..., None]:
+    """Make a command of what changes one ID, called with settings, outbox, ID and its options."""
+
+    @standard_options
+    @wraps(change)
+    def command(ids: tuple[str, ...], config: Path | None, as_json: bool, **given: object) -> None:
+        _apply(partial(change, **given), ids, config=config, as_json=as_json)
+
+    return command
+
+
+def _apply(
+    change: Change,
+    ids: Sequence[str],
+    *,
+    config: Path | None,
+    as_json: bool,
+    probe: bool = False,
+) -> None:
+    """Change each ID and print its outcome.
+
+    Args:
+        change: changes one.
+        ids: what people named.
+        config, as_json: the options of the command.
+        probe: let a paused lane ask at once.
+
+    Raises:
+        SystemExit: some could not be changed, each of which was printed; with the code of
+            the first.
+    """
+
+    outcomes: list[dict[str, object]] = []
+    words: list[str] = []
+    failed: list[AgentError] = []
+    with steered_outbox(config) as (settings, outbox):
+        for wanted in ids:
+            try:
+                found = change(settings, outbox, wanted)
+            except AgentError as error:
+                failed.append(error)
+                told = {"error": str(error), "hint": error.hint}
+                outcomes.append({"id": wanted, "state": None, **told})
+                continue
+            done = found if isinstance(found, Changed) else Changed(found.name, found.state)
+            outcomes.append({"id": done.id, "state": done.state, "error": None, **done.more})
+            words.append(f"{done.id} is now {done.words or done.state}")
+        if probe:
+            lane = outbox.lanes.update(api_host(settings), {"next_probe_at": 0.0})
+            outbox.limits.try_now(lane.uid)
+    if as_json:
+        print_json(outcomes)
+    elif words:
+        click.echo("\n".join(words))
+    for refusal in failed:
+        print_error(refusal)
+    if failed:
+        sys.exit(failed[0].exit_code)
+
+
+@outbox.command()
+@_ids
+@click.option("--user-id", required=True, help="Athlete, or guest:3.")
+@movement_options
+@_for_each_id
+def give(
+    settings: Settings, outbox: Outbox, wanted_id: str, user_id: str, options: MovementOptions
+) -> Entry:
+    """Assign clips to an athlete before upload.
+
+    Held clips are released.  Omitted options stay unchanged.  Uploading begins after
+    delivery.send_delay_s; spotter undo reverts it within 10 s.
+    """
+    rules, now = station_rules(settings), read_clock()
+    entry = find_clip(outbox, wanted_id)
+    wanted = options.of_clip(entry)
+    with outbox.transaction():
+        given = give_clip(outbox, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
+        remember_given(outbox, [(entry, given)], now=now)
+    warn_unknown_athlete(outbox, user_id)
+    return given
+
+
+@outbox.command()
+@_ids
+@movement_options
+@standard_options
+def edit(
+    ids: tuple[str, ...], options: MovementOptions, config: Path | None, as_json: bool
+) -> None:
+    """Change exercise, weight or incline before upload.
+
+    The athlete and the hold stay unchanged, and so do omitted options.  spotter undo reverts it
+    within 10 s.
+    """
+    if not options.is_something:
+        raise click.UsageError(
+            "nothing to change: give --activity, --exercise, --barbell-mass or --incline"
+        )
+
+    def change(settings: Settings, outbox: Outbox, wanted_id: str) -> Entry:
+        rules, now = station_rules(settings), read_clock()
+        entry = find_clip(outbox, wanted_id)
+        shows = options.of_clip(entry)
+        assert shows is not None  # something was told
+        with outbox.transaction():
+            edited = edit_clip(outbox, entry, shows, rules=rules, now_s=now.utc_s)
+            remember_given(outbox, [(entry, edited)], now=now)
+        return edited
+
+    _apply(change, ids, config=config, as_json=as_json)
+
+
+@outbox.command()
+@_ids
+@_for_each_id
+def hold(_settings: Settings, outbox: Outbox, wanted_id: str) -> Entry:
+    """Hold clips for review until they are released."""
+    return hold_clip(outbox, find_clip(outbox, wanted_id), now_s=read_clock().utc_s)
+
+
+@outbox.command()
+@_ids
+@click.option("--user-id", required=True, help="The right athlete.")
+@movement_options
+@_for_each_id
+def resend(
+    settings: Settings, outbox: Outbox, wanted_id: str, user_id: str, options: MovementOptions
+) -> Changed:
+    """Upload clips again for the right athlete.
+
+    The wrong sessions are then deleted.  It begins after 10 s; until then spotter undo reverts
+    it.  Omitted options stay unchanged.
+    """
+    rules, clips = station_rules(settings), state_folder(settings).clips
+    entry = find_clip(outbox, wanted_id)
+    wanted = options.of_clip(entry)
+    asked = ask_resend(outbox, clips, entry, user_id, wanted, rules=rules, now=read_clock())
+    warn_unknown_athlete(outbox, user_id)
+    words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
+    return Changed(entry.name, asked.state, {"resend": asked.id}, words)
+
+
+@outbox.command()
+@_ids
+@_for_each_id
+def delete_wrong(_settings: Settings, outbox: Outbox, wanted_id: str) -> Changed:
+    """Retry deleting the wrong sessions after a resend."""
+    entry = find_clip(outbox, wanted_id)
+    found = outbox.resends.of_entry(entry.id)
+    if found is None:
+        raise RequestError(f"{entry.name} was not resent", hint=f"spotter show {entry.name}")
+    moved = retry_deletion(outbox, found.id, now_s=read_clock().utc_s)
+    return Changed(entry.name, moved.state, {"resend": moved.id})
 
 
 @outbox.command("list")
@@ -278,85 +296,60 @@ def _plain(name: str, value: object, here: LocalTime) -> str:
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@_ids
 @standard_options
 def retry(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
     """Retry now; also retries a paused connection."""
 
-    now_s = read_clock().utc_s
+    def change(_settings: Settings, outbox: Outbox, wanted: str) -> Capture | Entry:
+        return clip_actions.retry(outbox, find(outbox, wanted), now_s=read_clock().utc_s)
 
-    def change(outbox: Outbox, wanted: str) -> Capture | Entry:
-        return clip_actions.retry(outbox, clip_actions.find(outbox, wanted), now_s=now_s)
-
-    _steer(
-        ids,
-        change,
-        config=config,
-        as_json=as_json,
-        probe=True,
-    )
+    _apply(change, ids, config=config, as_json=as_json, probe=True)
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
-@standard_options
-def discard(ids: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+@_ids
+@_for_each_id
+def discard(_settings: Settings, outbox: Outbox, wanted: str) -> Capture | Entry:
     """Discard: do not upload.
 
     The files stay until the clean-up removes them.  spotter undo reverts it within 10 s.
     """
-
-    now = read_clock()
-
-    def change(outbox: Outbox, wanted: str) -> Capture | Entry:
-        clip_actions.discard_undoably(outbox, clip_actions.find(outbox, wanted), now=now)
-        return clip_actions.find(outbox, wanted)
-
-    _steer(ids, change, config=config, as_json=as_json)
+    clip_actions.discard_undoably(outbox, find(outbox, wanted), now=read_clock())
+    return find(outbox, wanted)
 
 
 @outbox.command()
-@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@_ids
 @click.option("--user-id", help="Athlete; required if none is known.")
 @movement_options
-@standard_options
+@_for_each_id
 def release(
-    ids: tuple[str, ...],
+    settings: Settings,
+    outbox: Outbox,
+    wanted: str,
     user_id: str | None,
     options: MovementOptions,
-    config: Path | None,
-    as_json: bool,
-) -> None:
+) -> Entry:
     """Release held clips for upload.
 
     Omitted options stay unchanged.  Uploading begins after delivery.send_delay_s; spotter undo
     reverts it within 10 s.
     """
-
-    rules, now = station_rules(settings_of(config)), read_clock()
-
-    def change(outbox: Outbox, wanted: str) -> Entry:
-        entry = clip_actions.find(outbox, wanted)
-        if isinstance(entry, Capture):
-            raise RequestError(
-                f"{entry.name} is a recording, not a clip",
-                hint=f"its clips: spotter show {entry.name}",
-            )
-        said = _said(entry, user_id, options)
-        with outbox.transaction():
-            released = clip_actions.release(
-                outbox,
-                entry,
-                said=said,
-                station=rules.default,
-                now_s=now.utc_s,
-                send_delay_s=rules.send_delay_s,
-            )
-            remember_given(outbox, [(entry, released)], now=now)
-        warn_unknown_athlete(outbox, user_id)
-        return released
-
-    _steer(ids, change, config=config, as_json=as_json)
+    rules, now = station_rules(settings), read_clock()
+    entry = find_clip(outbox, wanted)
+    with outbox.transaction():
+        released = clip_actions.release(
+            outbox,
+            entry,
+            said=_said(entry, user_id, options),
+            station=rules.default,
+            now_s=now.utc_s,
+            send_delay_s=rules.send_delay_s,
+        )
+        remember_given(outbox, [(entry, released)], now=now)
+    warn_unknown_athlete(outbox, user_id)
+    return released
 
 
 def _said(entry: Entry, user_id: str | None, options: MovementOptions) -> ClipTarget | None:
@@ -374,23 +367,6 @@ def _said(entry: Entry, user_id: str | None, options: MovementOptions) -> ClipTa
     )
 
 
-def _steer(
-    ids: tuple[str, ...],
-    change: Change,
-    *,
-    config: Path | None,
-    as_json: bool,
-    probe: bool = False,
-) -> None:
-    """Change each ID, and say how it stands."""
-
-    def outcome(_settings: Settings, outbox: Outbox, wanted: str) -> dict[str, object]:
-        changed = change(outbox, wanted)
-        return {"id": changed.name, "state": changed.state, "error": None}
-
-    apply_to_each(ids, outcome, config=config, as_json=as_json, probe=probe)
-
-
 def _without_extras(row: Mapping[str, object]) -> dict[str, object]:
     return {**row, "remarks": json.loads(str(row["remarks"]))}
 
@@ -406,6 +382,27 @@ def _cells(row: Mapping[str, object], here: LocalTime) -> tuple[str, ...]:
     words = (row["id"], row["clip_code"], row["state"], row["user_id"])
     movement = row["exercise"] or row["activity"]
     return tuple(str(word or "-") for word in (*words, movement, moment, row["capture"], text))
+
+
+@click.command()
+@standard_options
+def undo(config: Path | None, as_json: bool) -> None:
+    """Undo the last action (within 10 s).
+
+    That is the last give, edit, release, discard, resend, forget (from the page), a paused
+    recording, a removed queue entry or a cleared queue.
+    """
+
+    now = read_clock()
+    with steered_outbox(config) as (_settings, outbox):
+        last = last_undoable(outbox, now=now)
+        if last is None:
+            raise RequestError("nothing to undo: actions can be undone for 10 s")
+        take_back(outbox, last.id, now=now)
+    if as_json:
+        print_json({"undone": last.kind})
+    else:
+        click.echo(f"undone: {last.kind.replace('_', ' ')}")
 
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")
