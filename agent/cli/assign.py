@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial, wraps
 from pathlib import Path
 
 import click
@@ -172,8 +173,6 @@ def _speak(say: AssignCommand, *, config: Path | None, as_json: bool) -> None:
 
 PauseCommand = Callable[[Outbox, Instant], object]
 
-_SET_BY = "command line"
-
 
 @click.group()
 def filming() -> None:
@@ -194,7 +193,7 @@ def stop(lasts_s: float | None, config: Path | None, as_json: bool) -> None:
     """
 
     _say(
-        lambda outbox, now: stop_filming(outbox, now=now, set_by=_SET_BY, lasts_s=lasts_s),
+        lambda outbox, now: stop_filming(outbox, now=now, set_by=SET_BY, lasts_s=lasts_s),
         config=config,
         as_json=as_json,
     )
@@ -206,7 +205,7 @@ def start(config: Path | None, as_json: bool) -> None:
     """Resume recording."""
 
     _say(
-        lambda outbox, now: start_filming(outbox, now=now, set_by=_SET_BY),
+        lambda outbox, now: start_filming(outbox, now=now, set_by=SET_BY),
         config=config,
         as_json=as_json,
     )
@@ -223,7 +222,7 @@ def _say(say: PauseCommand, *, config: Path | None, as_json: bool) -> None:
         click.echo(filming_words(stands))
 
 
-Change = Callable[[Outbox, StationRules], object]
+Change = Callable[[Outbox, StationRules, Instant], object]
 
 
 MOST = 10**9  # places: more than ever were
@@ -235,114 +234,90 @@ MOST = 10**9  # places: more than ever were
 def queue(context: click.Context, config: Path | None, as_json: bool) -> None:
     """Show and change the queue of athletes."""
     if context.invoked_subcommand is None:
-        _change(lambda _outbox, _rules: None, config=config, as_json=as_json)
+        _change(lambda *_: None, config=config, as_json=as_json)
+
+
+def _queue_command(change: Callable[..., object]) -> Callable[..., None]:
+    """Make a command of what changes the queue, called with outbox, rules, moment and its options.
+
+    It wakes the daemon, and prints how the queue stands.
+    """
+
+    @standard_options
+    @wraps(change)
+    def command(config: Path | None, as_json: bool, **given: object) -> None:
+        _change(partial(change, **given), config=config, as_json=as_json)
+
+    return command
 
 
 @queue.command()
 @click.argument("athlete", metavar="USER_ID")
 @movement_options
-@standard_options
+@_queue_command
 def add(
-    athlete: str,
-    options: MovementOptions,
-    config: Path | None,
-    as_json: bool,
+    outbox: Outbox, rules: StationRules, _now: Instant, athlete: str, options: MovementOptions
 ) -> None:
     """Add an athlete to the end of the queue.
 
     USER_ID may be a guest (guest:3).  Omitted options default to the athlete's last exercise and
     weight.
     """
-
-    def change(outbox: Outbox, rules: StationRules) -> None:
-        wanted = options.over(rules.default)
-        enqueue(outbox, athlete, wanted, rules=rules)
-        warn_unknown_athlete(outbox, athlete)
-
-    _change(change, config=config, as_json=as_json)
+    enqueue(outbox, athlete, options.over(rules.default), rules=rules)
+    warn_unknown_athlete(outbox, athlete)
 
 
 @queue.command()
 @click.argument("group", metavar="GROUP")
-@standard_options
-def group(group: str, config: Path | None, as_json: bool) -> None:
+@_queue_command
+def group(outbox: Outbox, rules: StationRules, now: Instant, group: str) -> None:
     """Let a group take turns.
 
     Adds its athletes who are not in the queue yet to its end, and turns rotation on.
     """
-
-    now = read_clock()
-    _change(
-        lambda outbox, rules: queue_group(outbox, group, rules=rules, now=now),
-        config=config,
-        as_json=as_json,
-    )
+    queue_group(outbox, group, rules=rules, now=now)
 
 
 @queue.command()
 @click.argument("place", type=WholeNumber(1, MOST))
-@standard_options
-def remove(place: int, config: Path | None, as_json: bool) -> None:
+@_queue_command
+def remove(outbox: Outbox, _rules: StationRules, now: Instant, place: int) -> None:
     """Remove the athlete at a PLACE; 1 is next.
 
     spotter undo reverts it within 10 s.
     """
-
-    now = read_clock()
-    _change(
-        lambda outbox, _rules: unqueue(outbox, _id_at(outbox, place), now=now),
-        config=config,
-        as_json=as_json,
-    )
+    unqueue(outbox, _id_at(outbox, place), now=now)
 
 
 @queue.command()
 @click.argument("place", type=WholeNumber(1, MOST))
 @click.argument("to", type=WholeNumber(1, MOST))
-@standard_options
-def move(place: int, to: int, config: Path | None, as_json: bool) -> None:
+@_queue_command
+def move(outbox: Outbox, _rules: StationRules, _now: Instant, place: int, to: int) -> None:
     """Move an athlete from PLACE to another; 1 is next."""
-
-    _change(
-        lambda outbox, _rules: move_in_queue(outbox, _id_at(outbox, place), to=to),
-        config=config,
-        as_json=as_json,
-    )
+    move_in_queue(outbox, _id_at(outbox, place), to=to)
 
 
 @queue.command("next")
-@standard_options
-def next_(config: Path | None, as_json: bool) -> None:
+@_queue_command
+def next_(outbox: Outbox, rules: StationRules, now: Instant) -> None:
     """Assign the next athlete in the queue."""
-
-    now = read_clock()
-    _change(
-        lambda outbox, rules: next_in_queue(outbox, rules=rules, now=now),
-        config=config,
-        as_json=as_json,
-    )
+    next_in_queue(outbox, rules=rules, now=now)
 
 
 @queue.command()
 @click.argument("switch", type=click.Choice(["on", "off"]))
-@standard_options
-def rotate(switch: str, config: Path | None, as_json: bool) -> None:
+@_queue_command
+def rotate(outbox: Outbox, _rules: StationRules, _now: Instant, switch: str) -> None:
     """Move the finished athlete to the end of the queue."""
-
-    _change(
-        lambda outbox, _rules: set_rotate(outbox, on=switch == "on"),
-        config=config,
-        as_json=as_json,
-    )
+    set_rotate(outbox, on=switch == "on")
 
 
 @queue.command()
-@standard_options
-def clear(config: Path | None, as_json: bool) -> None:
+@_queue_command
+def clear(outbox: Outbox, _rules: StationRules, now: Instant) -> None:
     """Clear the queue; spotter undo reverts it within 10 s."""
-
-    now = read_clock()
-    _change(lambda outbox, _rules: clear_queue(outbox, now=now), config=config, as_json=as_json)
+    clear_queue(outbox, now=now)
 
 
 def _id_at(outbox: Outbox, place: int) -> int:
@@ -357,8 +332,9 @@ def _id_at(outbox: Outbox, place: int) -> int:
 def _change(change: Change, *, config: Path | None, as_json: bool) -> None:
     """Change the queue and print how it stands."""
 
+    now = read_clock()
     with steered_outbox(config) as (settings, outbox):
-        change(outbox, station_rules(settings))
+        change(outbox, station_rules(settings), now)
         present = assignment_status(outbox, now=read_clock()).assignment
         waiting = [queued.target for queued in outbox.queue.all()]
         turns = rotates(outbox)
