@@ -13,6 +13,7 @@ from agent.cli.common import (
     Number,
     WholeNumber,
     movement_options,
+    print_answer,
     print_json,
     standard_options,
     steered_outbox,
@@ -165,10 +166,7 @@ def _speak(say: AssignCommand, *, config: Path | None, as_json: bool) -> None:
         record_default(outbox, rules.default, now=now)
         said = say(outbox, rules, now)
         warn_unknown_athlete(outbox, None if said is None else said.user_id)
-    if as_json:
-        print_json(assignment_document(said))
-    else:
-        click.echo(assignment_words(said))
+    print_answer(assignment_document(said), assignment_words(said), as_json=as_json)
 
 
 PauseCommand = Callable[[Outbox, Instant], object]
@@ -216,10 +214,7 @@ def _say(say: PauseCommand, *, config: Path | None, as_json: bool) -> None:
     with steered_outbox(config) as (_settings, outbox):
         say(outbox, now)
         stands = filming_now(outbox, now=now)
-    if as_json:
-        print_json(filming_document(stands))
-    else:
-        click.echo(filming_words(stands))
+    print_answer(filming_document(stands), filming_words(stands), as_json=as_json)
 
 
 Change = Callable[[Outbox, StationRules, Instant], object]

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from agent.cli.common import config_option, print_json, settings_of, standard_options
+from agent.cli.common import config_option, print_answer, settings_of, standard_options
 from agent.clipping.analysis_process import check_framing
 from agent.disk.state_folder import StateFolder
 from agent.doctor.folders import may_look
@@ -33,12 +33,8 @@ def camera(ctx: click.Context, config: Path | None, as_json: bool) -> None:
     folder = state_folder(settings_of(config))
     _refuse_closed(folder)
     sights = ask_for_recorders(folder.recorder_socket)
-    if as_json:
-        print_json([_document(sight) for sight in sights])
-    elif not sights:
-        click.echo("no recorder reports to this station's daemon")
-    for sight in () if as_json else sights:
-        click.echo(_line(sight))
+    words = "\n".join(map(_line, sights)) or "no recorder reports to this station's daemon"
+    print_answer([_document(sight) for sight in sights], words, as_json=as_json)
     if any(sight.fault is not None for sight in sights):
         sys.exit(1)
 
@@ -145,10 +141,8 @@ def check(
             found = check_framing(file, settings, activity=activity, stored_px=stored_px, out=out)
         except AnalysisError as error:
             raise RequestError(f"{file.name}: {error}", hint=error.hint) from None
-    if as_json:
-        remarks = [{"code": code, "message": text} for code, text in found.remarks.items()]
-        print_json({"fine": found.is_fine, "found": found.found, "remarks": remarks})
-    else:
-        click.echo("\n".join(found.remarks.values()) or "no findings")
+    remarks = [{"code": code, "message": text} for code, text in found.remarks.items()]
+    document = {"fine": found.is_fine, "found": found.found, "remarks": remarks}
+    print_answer(document, "\n".join(found.remarks.values()) or "no findings", as_json=as_json)
     if not found.is_fine:
         sys.exit(1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from agent.cli.common import WholeNumber, json_option, local_time, print_json
+from agent.cli.common import WholeNumber, json_option, local_time, print_answer
 from agent.clock import iso_utc, read_clock
 from agent.web.tls import LONGEST_DAYS, AuthorityFolder, IssuedFiles
 
@@ -90,15 +90,11 @@ def issue(
 
 
 def _tell(files: IssuedFiles, *, as_json: bool, then: str) -> None:
-    if as_json:
-        print_json(
-            {
-                "certificate": str(files.certificate),
-                "key": str(files.key),
-                "valid_until": iso_utc(files.ends_at),
-            }
-        )
-        return
-    click.echo(f"{files.certificate}: valid until {local_time().day(files.ends_at)}")
-    click.echo(f"{files.key}: its key")
-    click.echo(then)
+    document = {
+        "certificate": str(files.certificate),
+        "key": str(files.key),
+        "valid_until": iso_utc(files.ends_at),
+    }
+    until = local_time().day(files.ends_at)
+    words = f"{files.certificate}: valid until {until}\n{files.key}: its key\n{then}"
+    print_answer(document, words, as_json=as_json)

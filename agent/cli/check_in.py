@@ -10,6 +10,7 @@ from agent.cli.common import (
     headed,
     local_time,
     opened_outbox,
+    print_answer,
     print_columns,
     print_json,
     settings_of,
@@ -217,13 +218,9 @@ def tap(card: str, config: Path | None, as_json: bool) -> None:
         raise RequestError(
             "the athlete of this card is not in the roster", hint="list it: spotter athletes"
         )
-    if as_json:
-        document = assignment_document(tapped.assignment)
-        print_json(
-            {"result": tapped.outcome, "athlete": tapped.athlete.key, "assignment": document}
-        )
-    else:
-        click.echo(assignment_words(tapped.assignment))
+    document = assignment_document(tapped.assignment)
+    told = {"result": tapped.outcome, "athlete": tapped.athlete.key, "assignment": document}
+    print_answer(told, assignment_words(tapped.assignment), as_json=as_json)
 
 
 @click.group()
@@ -287,10 +284,7 @@ def _said(card: str) -> str:
 
 
 def _tell_card(done: str, card: LinkedCard, *, as_json: bool) -> None:
-    if as_json:
-        print_json(_card_document(card))
-    else:
-        click.echo(f"{done}: card {card.id}, {card.athlete}")
+    print_answer(_card_document(card), f"{done}: card {card.id}, {card.athlete}", as_json=as_json)
 
 
 def _card_document(card: LinkedCard) -> dict[str, object]:

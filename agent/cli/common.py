@@ -169,6 +169,14 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False, default=str))
 
 
+def print_answer(document: object, words: str, *, as_json: bool) -> None:
+    """Print a command's answer: for scripts the one JSON document, else the words."""
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(words)
+
+
 def print_columns(lines: Sequence[Sequence[str]]) -> None:
     """Print lines of cells, each column as wide as its widest cell, in full wherever it goes to.
 

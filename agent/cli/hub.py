@@ -18,6 +18,7 @@ from agent.cli.common import (
     Number,
     WholeNumber,
     opened_outbox,
+    print_answer,
     print_json,
     settings_of,
     standard_options,
@@ -205,10 +206,7 @@ def remove(station: str, kind: MemberKind | None, config: Path, as_json: bool) -
         folder.change(lambda register: register.remove(station, kind=kind))
         if kind is MemberKind.STATION:
             Planner(settings.hub, folder).clear(station, now_s=read_clock().utc_s)
-    if as_json:
-        print_json({"removed": station})
-    else:
-        click.echo(f"removed: {station}")
+    print_answer({"removed": station}, f"removed: {station}", as_json=as_json)
 
 
 @hub.command("assign")
@@ -390,10 +388,9 @@ def join_chain(link: str, config: Path, as_json: bool) -> None:
     folder = prepared_hub(settings)
     with acting_as_owner(folder.root):
         member = join_as_site(folder.places, invitation, site=settings.hub.site)
-    if as_json:
-        print_json({"chain": member.site, "site": member.station, "hub": member.address})
-    else:
-        click.echo(f"joined {member.site} as {member.station}, hub {member.address}")
+    document = {"chain": member.site, "site": member.station, "hub": member.address}
+    words = f"joined {member.site} as {member.station}, hub {member.address}"
+    print_answer(document, words, as_json=as_json)
 
 
 @hub.command("leave")
@@ -405,10 +402,8 @@ def leave_chain(config: Path, as_json: bool) -> None:
     """
     with opened_hub(config) as (_settings, folder):
         left = forget_membership(folder.places)
-    if as_json:
-        print_json({"left": left})
-    else:
-        click.echo("left the chain" if left else "this site belongs to no chain")
+    words = "left the chain" if left else "this site belongs to no chain"
+    print_answer({"left": left}, words, as_json=as_json)
 
 
 @click.command()
@@ -426,10 +421,9 @@ def join(link: str, config: Path | None, as_json: bool) -> None:
         member = join_facility(state_folder(settings), invitation, station=settings.station.id)
         outbox.channels.begin(StageName.HUB)
     wake_daemon(settings)
-    if as_json:
-        print_json({"site": member.site, "station": member.station, "hub": member.address})
-    else:
-        click.echo(f"joined {member.site} as {member.station}, hub {member.address}")
+    document = {"site": member.site, "station": member.station, "hub": member.address}
+    words = f"joined {member.site} as {member.station}, hub {member.address}"
+    print_answer(document, words, as_json=as_json)
 
 
 @click.command()
@@ -444,7 +438,5 @@ def leave(config: Path | None, as_json: bool) -> None:
         left = forget_membership(state_folder(settings))
         outbox.channels.end(StageName.HUB)
     wake_daemon(settings)
-    if as_json:
-        print_json({"left": left})
-    else:
-        click.echo("left the facility" if left else "the station belongs to no facility")
+    words = "left the facility" if left else "the station belongs to no facility"
+    print_answer({"left": left}, words, as_json=as_json)

@@ -15,7 +15,14 @@ from pydantic import ValidationError
 
 from agent.backup import BackupContent, settings_of_backup, write_backup
 from agent.cli.care import placed_settings, report_findings
-from agent.cli.common import headed, json_option, local_time, print_columns, print_json
+from agent.cli.common import (
+    headed,
+    json_option,
+    local_time,
+    print_answer,
+    print_columns,
+    print_json,
+)
 from agent.cli.formatting import duration_words, size_words
 from agent.cli.pair import show_link
 from agent.clock import read_clock
@@ -206,10 +213,7 @@ def do(
     if command == "support" and not result.code:
         _write_new(target, result.content)
         told = {"file": str(target), "bytes": len(result.content)}
-        if as_json:
-            print_json(told)
-        else:
-            click.echo(f"{target}: {size_words(len(result.content))}")
+        print_answer(told, f"{target}: {size_words(len(result.content))}", as_json=as_json)
         return
     # A station that pairs no tablet, or writes no bundle, says why in its complaint.
     if not result.code or command in {"doctor", "retry"}:
@@ -448,10 +452,8 @@ def group(station: str, name: str | None, clear: bool, config: Path, as_json: bo
         folder.change(lambda register: register.place(station, wanted))
         for fleet in (FleetSettings(settings.hub, folder), FleetReleases(settings.hub, folder)):
             _tell(fleet)  # something else may be wanted of it now
-    if as_json:
-        print_json({"station": station, "group": wanted})
-    else:
-        click.echo(f"{station}: {wanted or 'no group'}")
+    document = {"station": station, "group": wanted}
+    print_answer(document, f"{station}: {wanted or 'no group'}", as_json=as_json)
 
 
 @hub.command()
@@ -476,11 +478,8 @@ def backup(file: Path, config: Path, as_json: bool) -> None:
         now=read_clock(),
         kind=HUB_BACKUP,
     )
-    if as_json:
-        print_json(_summary(content))
-    else:
-        size = size_words(content.size_bytes)
-        click.echo(f"{file}: {counted(len(content.files), 'file')}, {size}")
+    words = f"{file}: {counted(len(content.files), 'file')}, {size_words(content.size_bytes)}"
+    print_answer(_summary(content), words, as_json=as_json)
 
 
 @hub.command()
@@ -496,14 +495,15 @@ def restore(file: Path, config: Path, as_json: bool) -> None:
     with placed_settings(config, settings_of_backup(file, HUB_BACKUP)) as is_new:
         settings = load_hub(config)
         content = restore_hub(file, settings.hub.state)
-    if as_json:
-        print_json({"settings": str(config), "settings_restored": is_new, **_summary(content)})
-        return
-    click.echo(f"settings {'restored' if is_new else 'kept'}: {config}")
-    click.echo(f"{settings.hub.state} restored: {content.station}, {content.made_at}")
-    click.echo("Do not start the old hub again.")
-    click.echo(f"Stations call the hub at {settings.hub.called}, unless they joined at another.")
-    click.echo("Next: the page's PIN, if it is missing, then spotter hub doctor")
+    document = {"settings": str(config), "settings_restored": is_new, **_summary(content)}
+    words = (
+        f"settings {'restored' if is_new else 'kept'}: {config}\n"
+        f"{settings.hub.state} restored: {content.station}, {content.made_at}\n"
+        "Do not start the old hub again.\n"
+        f"Stations call the hub at {settings.hub.called}, unless they joined at another.\n"
+        "Next: the page's PIN, if it is missing, then spotter hub doctor"
+    )
+    print_answer(document, words, as_json=as_json)
 
 
 def _summary(content: BackupContent) -> dict[str, object]:
@@ -525,7 +525,7 @@ def status(config: Path, as_json: bool) -> None:
     away changes nothing.
     """
     with opened_hub(config) as (settings, folder):
-        look = look_at_hub(settings.hub, folder, now_s=read_clock().utc_s)
+        look = look_at_hub(settings.hub, folder, now=read_clock)
     free_bytes = measure(settings.hub.state).free_bytes
     page = _page_document(settings.web.listen, look)
     document = {**look.document(), "page": page, "disk_free_bytes": free_bytes}

@@ -18,6 +18,7 @@ from agent.cli.common import (
     local_time,
     movement_options,
     opened_outbox,
+    print_answer,
     print_columns,
     print_json,
     settings_of,
@@ -399,10 +400,7 @@ def undo(config: Path | None, as_json: bool) -> None:
         if last is None:
             raise RequestError("nothing to undo: actions can be undone for 10 s")
         take_back(outbox, last.id, now=now)
-    if as_json:
-        print_json({"undone": last.kind})
-    else:
-        click.echo(f"undone: {last.kind.replace('_', ' ')}")
+    print_answer({"undone": last.kind}, f"undone: {last.kind.replace('_', ' ')}", as_json=as_json)
 
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")
@@ -444,10 +442,9 @@ def add(file: str, start: float, end: float, config: Path | None, as_json: bool)
     with steered_outbox(config) as (_settings, outbox):
         capture = find_capture(outbox, file)
         take = add_take(outbox, capture, start_s=start, end_s=end, now_s=read_clock().utc_s)
-    if as_json:
-        print_json({"capture": capture.name, "take": take.number, "start_s": start, "end_s": end})
-    else:
-        click.echo(f"{capture.name}: clip from {start:g} to {end:g} s queued (take {take.number})")
+    document = {"capture": capture.name, "take": take.number, "start_s": start, "end_s": end}
+    words = f"{capture.name}: clip from {start:g} to {end:g} s queued (take {take.number})"
+    print_answer(document, words, as_json=as_json)
 
 
 @click.command()
@@ -462,7 +459,5 @@ def reanalyse(capture: str, config: Path | None, as_json: bool) -> None:
 
     with steered_outbox(config) as (_settings, outbox):
         again = look_again(outbox, find_capture(outbox, capture), now_s=read_clock().utc_s)
-    if as_json:
-        print_json({"id": again.name, "state": again.state})
-    else:
-        click.echo(f"{again.name} will be analysed again")
+    words = f"{again.name} will be analysed again"
+    print_answer({"id": again.name, "state": again.state}, words, as_json=as_json)

@@ -15,6 +15,7 @@ from agent.cli.common import (
     headed,
     local_time,
     opened_outbox,
+    print_answer,
     print_columns,
     print_json,
     settings_of,
@@ -198,7 +199,4 @@ def _end(settings: Settings, wanted: str, *, as_json: bool) -> None:
             )
         for device_id in ended:
             outbox.devices.end(device_id, now_s=now_s)
-    if as_json:
-        print_json({"ended": ended})
-    else:
-        click.echo(f"revoked: {', '.join(ended) or 'none'}")
+    print_answer({"ended": ended}, f"revoked: {', '.join(ended) or 'none'}", as_json=as_json)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import structlog
 
-from agent.cli.common import config_option, loaded_of, print_json, standard_options
+from agent.cli.common import config_option, loaded_of, print_answer, print_json, standard_options
 from agent.daemon.run import run_station
 from agent.disk.state_folder import other_owner, user_name
 from agent.errors import RequestError
@@ -85,7 +85,8 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
         return
     loaded = loaded_settings(config)
     if check:
-        _tell_usable(loaded.path, as_json=as_json)
+        document = {"file": str(loaded.path), "usable": True}
+        print_answer(document, f"{loaded.path} is valid", as_json=as_json)
         return
     tables, origins = effective(loaded.settings), loaded.origins
     files = {
@@ -105,13 +106,6 @@ def config(sample: bool, check: bool, config: Path | None, as_json: bool) -> Non
             text = files.get(origin, str(origin))
             click.echo(f"{_line(key, value):50}  # {text}")
         click.echo()
-
-
-def _tell_usable(path: Path, *, as_json: bool) -> None:
-    if as_json:
-        print_json({"file": str(path), "usable": True})
-    else:
-        click.echo(f"{path} is valid")
 
 
 def _line(key: str, value: object) -> str:

@@ -11,6 +11,7 @@ from agent.cli import end_after
 from agent.cli.common import (
     local_time,
     opened_outbox,
+    print_answer,
     print_json,
     settings_of,
     standard_options,
@@ -158,13 +159,12 @@ def why(wanted: str, config: Path | None, as_json: bool) -> None:
             documents = [_elsewhere(scene, wanted, nothing)]
         else:
             documents = [headline(scene, subject) for subject in found]
-    if as_json:
-        print_json([{name: document[name] for name in _SHORT} for document in documents])
-        return
-    for document in documents:
-        click.echo(f"{document['name']} {document['told']}")
-    if not documents:
-        click.echo(f"{printable_file_name(wanted)} has no clips")
+    lines = [f"{document['name']} {document['told']}" for document in documents]
+    print_answer(
+        [{name: document[name] for name in _SHORT} for document in documents],
+        "\n".join(lines) or f"{printable_file_name(wanted)} has no clips",
+        as_json=as_json,
+    )
 
 
 def _scene(settings: Settings, outbox: Outbox, config: Path | None) -> StationData:
@@ -193,11 +193,9 @@ def _refuse_ambiguous(wanted: str, documents: list[Document], *, as_json: bool) 
         f"{wanted!r} is ambiguous: {len(documents)} matches",
         hint="use the ID of one, such as the c12, e7 or user_id above",
     )
-    if as_json:
-        print_json({"error": str(error), "hint": error.hint, "candidates": documents})
-    else:
-        for document in documents:
-            click.echo(f"{document['kind']} {document['name']} {document['told']}")
+    lines = [f"{document['kind']} {document['name']} {document['told']}" for document in documents]
+    answer = {"error": str(error), "hint": error.hint, "candidates": documents}
+    print_answer(answer, "\n".join(lines), as_json=as_json)
     end_after(error)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from agent.cli.care import report_findings
-from agent.cli.common import WholeNumber, print_json, standard_options
+from agent.cli.common import WholeNumber, print_answer, standard_options
 from agent.clipping.analysis_process import ChildLimits
 from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
 from agent.doctor.service import ask_systemd
@@ -69,11 +69,9 @@ def worker(
         invitation = Invitation.of(sys.stdin.readline() if link == "-" else link)
         with acting_as_owner(state) if state.exists() else nullcontext():
             member = join_as_worker(_prepared(state), invitation)
-        if as_json:
-            print_json({"site": member.site, "worker": member.station, "hub": member.address})
-        else:
-            click.echo(f"joined {member.site} as worker {member.station}, hub {member.address}")
-            click.echo(f"To start it: {_start(state)}")
+        document = {"site": member.site, "worker": member.station, "hub": member.address}
+        words = f"joined {member.site} as worker {member.station}, hub {member.address}"
+        print_answer(document, f"{words}\nTo start it: {_start(state)}", as_json=as_json)
         return
     folder = _prepared(state)
     known = read_membership(folder)
