@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from agent.cli.common import print_json, standard_options
+from agent.cli.common import print_json, refusals_of, standard_options
 from agent.clipping.analysis_process import AnalysisProcess, ChildLimits
 from agent.errors import AnalysisError, RequestError
 from agent.exercises import ACTIVITIES
@@ -36,16 +36,12 @@ def analyse(
 
     The verdict says what Spotter would do with it: upload its clips, hold them, or skip it.
     """
-    try:
+    with refusals_of(file, hint="try with sudo"):  # a folder on the way may be closed to this user
         if not file.is_file():
             raise RequestError(f"{file}: {'not a file' if file.exists() else 'no such file'}")
-    except OSError as error:  # a folder on the way to it is closed to this user
-        raise RequestError(f"{file}: {error.strerror}", hint="try with sudo") from None
     if out is not None:
-        try:
+        with refusals_of(out, hint="choose another folder"):
             out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RequestError(f"{out}: {error.strerror}", hint="choose another folder") from None
     try:
         report = _report(file.resolve(), out, activity, quiet=as_json)
     except AnalysisError as error:

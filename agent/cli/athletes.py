@@ -13,6 +13,7 @@ from agent.cli.common import (
     opened_outbox,
     print_columns,
     print_json,
+    refusals_of,
     settings_of,
     standard_options,
     wake_daemon,
@@ -241,12 +242,9 @@ def _receipt(
     json_path = path.with_suffix(".json") if path.suffix == ".html" else path
     page_path = json_path.with_suffix(".html")
     page = receipt_page(document, language=settings.web.language)
-    try:
-        with acting_as_caller():
-            json_path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
-            page_path.write_text(page)
-    except OSError as error:
-        raise RequestError(f"{path}: {error.strerror}", hint="choose another file") from None
+    with refusals_of(path, hint="choose another file"), acting_as_caller():
+        json_path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        page_path.write_text(page)
     return {**result, "receipt": [str(json_path), str(page_path)]}
 
 

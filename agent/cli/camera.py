@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from agent.cli.common import config_option, print_answer, settings_of, standard_options
+from agent.cli.common import config_option, print_answer, refusals_of, settings_of, standard_options
 from agent.clipping.analysis_process import check_framing
 from agent.disk.state_folder import StateFolder
 from agent.doctor.folders import may_look
@@ -78,10 +78,8 @@ def _line(sight: RecorderSight) -> str:
 def snapshot(file: Path, name: str | None, config: Path | None) -> None:
     """Save the current camera picture to FILE, as JPEG."""
     picture = _seen(settings_of(config), name)[0]
-    try:
+    with refusals_of(file, hint="choose another file"):
         file.write_bytes(picture)
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror}", hint="choose another file") from None
     click.echo(f"written: {file}")
 
 

@@ -17,7 +17,7 @@ from agent.backup import (
     settings_of_backup,
     write_backup,
 )
-from agent.cli.common import config_option, print_json, settings_of, standard_options
+from agent.cli.common import config_option, print_json, refusals_of, settings_of, standard_options
 from agent.cli.formatting import size_words
 from agent.clock import Instant, read_clock
 from agent.daemon.systemd import SYSTEMD, unit_of
@@ -128,18 +128,8 @@ def support(out: Path | None, config: Path | None) -> None:
         raise RequestError(f"{target}: {why}", hint="choose another file: --out FILE")
     findings, settings = _findings(config, now), _settings(config)
     journal = journal_lines(unit=unit_of(find_config(config, os.environ)))
-    try:
-        names = write_archive(
-            target,
-            settings,
-            findings=findings,
-            journal=journal,
-            now=now,
-        )
-    except OSError as error:
-        raise RequestError(
-            f"{target}: {error.strerror}", hint="choose another file: --out FILE"
-        ) from None
+    with refusals_of(target, hint="choose another file: --out FILE"):
+        names = write_archive(target, settings, findings=findings, journal=journal, now=now)
     click.echo(f"{target}: {', '.join(names)}")
     if settings is None:
         click.echo(
@@ -339,12 +329,10 @@ def placed_settings(path: Path, found: bytes) -> Iterator[bool]:
     """
     is_new = not path.exists()
     if is_new:
-        try:
+        with refusals_of(path, hint="use sudo"):
             path.parent.mkdir(parents=True, exist_ok=True)
             with rewriting(path, 0o640) as written:
                 written.write(found)
-        except OSError as error:
-            raise RequestError(f"{path}: {error.strerror}", hint="use sudo") from error
     try:
         yield is_new
     except BaseException:

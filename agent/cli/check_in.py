@@ -13,6 +13,7 @@ from agent.cli.common import (
     print_answer,
     print_columns,
     print_json,
+    refusals_of,
     settings_of,
     standard_options,
     steered_outbox,
@@ -84,11 +85,8 @@ def import_(file: Path, config: Path | None, as_json: bool) -> None:
     Its columns are group and athlete.  Each group named there gets exactly the members named
     there; other groups stay.  If any line matches no athlete, or several, nothing is imported.
     """
-    try:
-        with acting_as_caller(), file.open("rb") as opened:
-            content = opened.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise RequestError(f"{file}: {error.strerror}") from None
+    with refusals_of(file), acting_as_caller(), file.open("rb") as opened:
+        content = opened.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
         raise RequestError(f"{file} is larger than {_MOST_BYTES >> 20} MB")
     _change(

@@ -130,6 +130,19 @@ def _opened_outbox(settings: Settings) -> Iterator[Outbox]:
 
 
 @contextmanager
+def refusals_of(path: Path | str, *, hint: str | None = None) -> Iterator[None]:
+    """Work on a file or folder that a person named.
+
+    Raises:
+        RequestError: the system refuses it.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(f"{path}: {error.strerror}", hint=hint) from error
+
+
+@contextmanager
 def file_for_person(settings: Settings, target: Path) -> Iterator[Path]:
     """Yield where to write a person's file while the outbox is open.
 

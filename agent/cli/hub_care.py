@@ -22,6 +22,7 @@ from agent.cli.common import (
     print_answer,
     print_columns,
     print_json,
+    refusals_of,
 )
 from agent.cli.formatting import duration_words, size_words
 from agent.cli.pair import show_link
@@ -211,7 +212,10 @@ def do(
         words = (WALL,) if wall else ids
         result = commander.carry_out(station, command, words, waiting=_shown_waiting(station))
     if command == "support" and not result.code:
-        _write_new(target, result.content)
+        with refusals_of(target, hint="choose another file: --out FILE"):
+            fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(fd, "wb") as file:
+                file.write(result.content)
         told = {"file": str(target), "bytes": len(result.content)}
         print_answer(told, f"{target}: {size_words(len(result.content))}", as_json=as_json)
         return
@@ -230,17 +234,6 @@ def _end_as_there(result: RemoteResult) -> None:
         click.echo(printable(result.complaint, 900), err=True)
     if result.code:
         sys.exit(result.code)
-
-
-def _write_new(target: Path, content: bytes) -> None:
-    try:
-        fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-    except OSError as error:
-        raise RequestError(
-            f"{target}: {error.strerror}", hint="choose another file: --out FILE"
-        ) from None
 
 
 def _print_link(told: object, *, as_json: bool) -> None:

@@ -30,6 +30,7 @@ from agent.cli.common import (
     opened_outbox,
     print_columns,
     print_json,
+    refusals_of,
     settings_of,
     standard_options,
     wake_daemon,
@@ -104,11 +105,8 @@ def fetch_export(settings: Settings, outbox: Outbox, entry: Entry, target: Path)
     """
     key = key_for_asking(settings, outbox)
     path = export_path(entry.activity, entry.session_id or "")
-    try:
+    with refusals_of(target, hint="choose another folder"):
         fd, name = tempfile.mkstemp(dir=target.parent, prefix=".spotter-", suffix=".part")
-    except OSError as error:
-        hint = "choose another folder"
-        raise RequestError(f"{target}: {error.strerror}", hint=hint) from error
     unfinished = Path(name)
     try:
         with (
@@ -185,15 +183,14 @@ def download_video(
         raise _missing(outbox, entry)
     here = state_folder(settings).analysed_video(entry.clip_code)
     try:
-        if outbox.videos.state(entry.id) is VideoState.PRESENT:
-            return _copy(here, target, pace)
-        with api_client(settings, check=ignore_wake) as client:
-            fetcher = video_fetcher(settings, outbox, client, key=key, check=ignore_wake)
-            return fetcher.fetch(video, target, pace=pace)
+        with refusals_of(target.parent):
+            if outbox.videos.state(entry.id) is VideoState.PRESENT:
+                return _copy(here, target, pace)
+            with api_client(settings, check=ignore_wake) as client:
+                fetcher = video_fetcher(settings, outbox, client, key=key, check=ignore_wake)
+                return fetcher.fetch(video, target, pace=pace)
     except DownloadError as error:
         raise _told(error, entry) from error
-    except OSError as error:
-        raise RequestError(f"{target.parent}: {error.strerror}") from error
 
 
 def _missing(outbox: Outbox, entry: Entry) -> AgentError:
@@ -390,11 +387,8 @@ def download_into(settings: Settings, outbox: Outbox, entry: Entry, folder: Path
     video, export = (
         folder / f"{entry.clip_code}{end}" for end in ("-analysed.mp4", "-export.json")
     )
-    try:
-        with acting_as_caller():
-            folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RequestError(f"{folder}: {error.strerror}") from error
+    with refusals_of(folder), acting_as_caller():
+        folder.mkdir(parents=True, exist_ok=True)
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
     with Progress(
@@ -482,9 +476,9 @@ def export(
     if target == _STANDARD_OUTPUT:
         write_csv(sys.stdout, found, names=known)
         return
-    try:
-        with Path(target).open("w", encoding="utf-8", newline="") as file:
-            write_csv(file, found, names=known)
-    except OSError as error:
-        raise RequestError(f"{target}: {error.strerror}", hint="choose another file") from error
+    with (
+        refusals_of(target, hint="choose another file"),
+        Path(target).open("w", encoding="utf-8", newline="") as file,
+    ):
+        write_csv(file, found, names=known)
     click.echo(f"{counted(len(found), 'take')} written to {target}", err=True)
