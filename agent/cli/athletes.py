@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -24,7 +23,6 @@ from agent.daemon.wiring import api_client, fetch_roster, named
 from agent.disk.state_folder import StateFolderLock, acting_as_caller
 from agent.errors import ApiUnavailableError, RequestError, UnreachableError
 from agent.logs import configure_logs
-from agent.outbox.erasures import Erasure
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import ROSTER_SYNCED_AT, RosterAthlete
 from agent.settings import Settings
@@ -177,36 +175,25 @@ def _erase(
     owned = erasure_preview(outbox, key)
     before = outbox.forgettings.of_person(*split_key(key))
     is_here = bool(owned.clips or owned.sessions or athlete_of(outbox, key))
-    if before and not is_here and not also_at_api:
-        return _erased_before(settings, key, before)
-    if not before and not is_here:
-        warn_unknown_athlete(outbox, key)
-    if not yes:
-        _confirm(key, owned, also_at_api=also_at_api)
-    undoable = ask_to_forget(outbox, key, now=read_clock(), at_api=also_at_api)
-    asked = outbox.forgettings.of_undoable(undoable.id)
-    assert asked is not None  # made with it
-    progress = carry_out(outbox, state_folder(settings), asked, now=read_clock)
+    if before and not is_here and not also_at_api:  # nothing is left to erase
+        done, waits_for = all(one.state == "done" for one in before), list[str]()
+    else:
+        if not before and not is_here:
+            warn_unknown_athlete(outbox, key)
+        if not yes:
+            _confirm(key, owned, also_at_api=also_at_api)
+        undoable = ask_to_forget(outbox, key, now=read_clock(), at_api=also_at_api)
+        asked = outbox.forgettings.of_undoable(undoable.id)
+        assert asked is not None  # made with it
+        progress = carry_out(outbox, state_folder(settings), asked, now=read_clock)
+        done, waits_for = progress.done, list(progress.waits_for)
     return {
-        "done": progress.done,
+        "done": done,
         "clips": owned.clips,
         "undelivered": owned.unsent,
-        "waits_for": list(progress.waits_for),
+        "waits_for": waits_for,
         "sessions": list(owned.sessions),
         "also_at_api": also_at_api,
-        "named_in_settings": settings.station.user_id == key,
-    }
-
-
-def _erased_before(settings: Settings, key: str, before: Sequence[Erasure]) -> dict[str, object]:
-    """Return the document for scripts about somebody of whom nothing is left to erase."""
-    return {
-        "done": all(one.state == "done" for one in before),
-        "clips": 0,
-        "undelivered": 0,
-        "waits_for": [],
-        "sessions": [],
-        "also_at_api": False,
         "named_in_settings": settings.station.user_id == key,
     }
 
