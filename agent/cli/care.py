@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -19,7 +20,7 @@ from agent.backup import (
 )
 from agent.cli.common import config_option, print_json, refusals_of, settings_of, standard_options
 from agent.cli.formatting import size_words
-from agent.clock import Instant, read_clock
+from agent.clock import read_clock
 from agent.daemon.systemd import SYSTEMD, unit_of
 from agent.disk.state_folder import rewriting
 from agent.doctor.check import CheckResult, Severity, worst
@@ -55,17 +56,14 @@ def doctor(config: Path | None, as_json: bool) -> None:
 def report_findings(looks: Rounds, *, as_json: bool) -> None:
     """Run every check and print the findings; exit with 1 or 78 if anything is broken."""
     findings: list[CheckResult] = []
-    for name, look in looks:
-        _say_under_way(name, quiet=as_json)
-        found = look()
-        _say_under_way("", quiet=as_json)
+    for found in _carried_out(looks, shows=not as_json and sys.stdout.isatty()):
         findings += found
         if not as_json:
             for finding in found:
                 _print(finding)
     state = worst(findings)
     if as_json:
-        print_json({"worst": state, "checks": [_document(finding) for finding in findings]})
+        print_json({"worst": state, "checks": [*map(asdict, findings)]})
     else:
         _print_end(findings)
     if state is Severity.BROKEN:
@@ -73,19 +71,17 @@ def report_findings(looks: Rounds, *, as_json: bool) -> None:
         sys.exit(_WRONG_SETTINGS if wrong else 1)
 
 
-def _document(finding: CheckResult) -> dict[str, object]:
-    return {
-        "name": finding.name,
-        "state": str(finding.state),
-        "finding": finding.finding,
-        "remedy": finding.remedy,
-    }
-
-
-def _say_under_way(name: str, *, quiet: bool) -> None:
-    """Show in a terminal what is checked, on a line that the findings take over."""
-    if not quiet and sys.stdout.isatty():
-        click.echo("\r\x1b[K" + (f"checking: {name}" if name else ""), nl=False)
+def _carried_out(
+    looks: Rounds, *, shows: bool, on_stderr: bool = False
+) -> Iterator[list[CheckResult]]:
+    """Yield the findings of each check; it may be shown on a line that the findings take over."""
+    for name, look in looks:
+        if shows:
+            click.echo(f"\r\x1b[Kchecking: {name}", nl=False, err=on_stderr)
+        found = look()
+        if shows:
+            click.echo("\r\x1b[K", nl=False, err=on_stderr)
+        yield found
 
 
 def _print(finding: CheckResult) -> None:
@@ -126,8 +122,11 @@ def support(out: Path | None, config: Path | None) -> None:
     if not os.access(target.parent, os.W_OK):  # before the doctor takes its time
         why = "Permission denied" if target.parent.exists() else "No such file or directory"
         raise RequestError(f"{target}: {why}", hint="choose another file: --out FILE")
-    findings, settings = _findings(config, now), _settings(config)
-    journal = journal_lines(unit=unit_of(find_config(config, os.environ)))
+    path = find_config(config, os.environ)
+    looks = rounds(path, explicit=config, now=now)
+    carried_out = _carried_out(looks, shows=sys.stderr.isatty(), on_stderr=True)
+    findings = [asdict(finding) for found in carried_out for finding in found]
+    settings, journal = _settings(config), journal_lines(unit=unit_of(path))
     with refusals_of(target, hint="choose another file: --out FILE"):
         names = write_archive(target, settings, findings=findings, journal=journal, now=now)
     click.echo(f"{target}: {', '.join(names)}")
@@ -138,20 +137,6 @@ def support(out: Path | None, config: Path | None) -> None:
     if not journal and SYSTEMD.is_dir():
         click.echo("The service's log is missing, this user may not read it: sudo spotter support")
     click.echo(f"Review it before you send it: tar -xOzf {target} | less")
-
-
-def _findings(config: Path | None, now: Instant) -> list[dict[str, object]]:
-    findings: list[dict[str, object]] = []
-    for name, look in rounds(find_config(config, os.environ), explicit=config, now=now):
-        if sys.stderr.isatty():
-            click.echo(f"\r\x1b[Kchecking: {name}", nl=False, err=True)
-        findings += [
-            {"name": f.name, "state": str(f.state), "finding": f.finding, "remedy": f.remedy}
-            for f in look()
-        ]
-    if sys.stderr.isatty():
-        click.echo("\r\x1b[K", nl=False, err=True)
-    return findings
 
 
 def _settings(config: Path | None) -> Settings | None:
