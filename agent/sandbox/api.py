@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from agent.api import contract
@@ -360,6 +360,15 @@ _FOR_ADMINS = frozenset(
 _DATED = "%Y-%m-%d %H:%M:%S"
 
 
+class Call(NamedTuple):
+    """A request that is let in."""
+
+    operation: Operation
+    parts: Mapping[str, str]  # of its path
+    key: SandboxKey
+    fault: PlannedFault | None
+
+
 class ApiRequestHandler(FaultyRequestHandler):
     """One exchange with the sandbox."""
 
@@ -392,10 +401,7 @@ class ApiRequestHandler(FaultyRequestHandler):
         fault = self._fault_of(operation)
         if fault is not None and self.play_instead(fault):
             return
-        key = self._key(operation)
-        handlers: dict[
-            str, Callable[[Operation, dict[str, str], SandboxKey, PlannedFault | None], None]
-        ] = {
+        handlers: dict[str, Callable[[Call], None]] = {
             "upload": self._upload,
             "upload_on_behalf": self._upload,
             "organization_status": self._organization,
@@ -411,7 +417,7 @@ class ApiRequestHandler(FaultyRequestHandler):
             "delete_session": self._delete,
             "export": self._export,
         }
-        handlers[operation.name](operation, parts, key, fault)
+        handlers[operation.name](Call(operation, parts, self._key(operation), fault))
 
     def _fault_of(self, operation: Operation) -> PlannedFault | None:
         """Return the fault to be played; what is wrong with the list is wrong with its filter."""
@@ -435,31 +441,19 @@ class ApiRequestHandler(FaultyRequestHandler):
         told = self.headers.get("Origin") or self.headers.get("Referer") or ""
         return urlsplit(told).hostname
 
-    def _organization(
-        self, _: Operation, _parts: dict[str, str], key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
+    def _organization(self, call: Call) -> None:
         count = len(self.account.book.sessions) + self.account.old_sessions
-        document = organization_status(key, sessions=count, plan=self.account.plan_name)
+        document = organization_status(call.key, sessions=count, plan=self.account.plan_name)
         self.answer(200, document)
 
-    def _users(
-        self, _: Operation, _parts: dict[str, str], _key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
+    def _users(self, _call: Call) -> None:
         self.answer(200, {"users": [one.document() for one in self.account.athletes]})
 
-    def _find_users(
-        self, _: Operation, _parts: dict[str, str], _key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
+    def _find_users(self, _call: Call) -> None:
         self.answer(200, users_page(self.account.athletes, self.query))
 
-    def _upload(
-        self,
-        operation: Operation,
-        _parts: dict[str, str],
-        key: SandboxKey,
-        fault: PlannedFault | None,
-    ) -> None:
-        activity = operation.activity
+    def _upload(self, call: Call) -> None:
+        operation, key, fault = call.operation, call.key, call.fault
         session_id = new_session_id()
         video_path = self.account.videos / f"{session_id}.mp4"
         reader = UploadReader(self.headers.get("Content-Type", ""), video_path=video_path)
@@ -467,7 +461,7 @@ class ApiRequestHandler(FaultyRequestHandler):
             received = reader.read(self.body(fault))
             check_upload(
                 received,
-                activity=activity,
+                activity=operation.activity,
                 on_behalf=operation.name == "upload_on_behalf",
                 athletes=[athlete.user_uid for athlete in self.account.athletes],
             )
@@ -480,7 +474,7 @@ class ApiRequestHandler(FaultyRequestHandler):
             video_path.unlink()
             self.answer_fault(refused)
             return
-        self._make(self._made(session_id, received, activity, key), refused or fault)
+        self._make(self._made(session_id, received, operation.activity, key), refused or fault)
 
     def _check_limit(self, user_id: str) -> None:
         """Refuse a session more than the plan has."""
@@ -535,20 +529,16 @@ class ApiRequestHandler(FaultyRequestHandler):
             created_at=self.account.clock(),
         )
 
-    def _sessions(
-        self, _: Operation, _parts: dict[str, str], _key: SandboxKey, fault: PlannedFault | None
-    ) -> None:
-        documents = oldest_of(self._listed(fault), fault)
+    def _sessions(self, call: Call) -> None:
+        documents = oldest_of(self._listed(call.fault), call.fault)
         if not documents:
             raise Refused("no sessions found", 404)
         self.answer(200, {"sessions": documents})
 
-    def _find_sessions(
-        self, _: Operation, _parts: dict[str, str], _key: SandboxKey, fault: PlannedFault | None
-    ) -> None:
-        what = None if fault is None else fault.what
+    def _find_sessions(self, call: Call) -> None:
+        what = None if call.fault is None else call.fault.what
         query = {} if what == "open-filter" else self.query
-        documents = self._listed(fault, title=query.get("title", ""))
+        documents = self._listed(call.fault, title=query.get("title", ""))
         count, page = matching({} if what == "blind-filter" else documents, query)
         if not page:
             raise Refused("no sessions match", 404)
@@ -569,37 +559,25 @@ class ApiRequestHandler(FaultyRequestHandler):
         }
         return {**documents, **old_sessions(old + self.account.old_sessions)}
 
-    def _session(
-        self,
-        operation: Operation,
-        parts: dict[str, str],
-        key: SandboxKey,
-        fault: PlannedFault | None,
-    ) -> None:
-        session = self._find(parts["session_id"], key)
-        if session.activity != operation.activity or not self._is_known(session):
+    def _session(self, call: Call) -> None:
+        session = self._find(call)
+        if session.activity != call.operation.activity or not self._is_known(session):
             raise Refused("no such session", 404)
-        self._answer_document(self._document(session, fault), fault)
+        self._answer_document(self._document(session, call.fault), call.fault)
 
-    def _rendering(
-        self, _: Operation, parts: dict[str, str], key: SandboxKey, fault: PlannedFault | None
-    ) -> None:
-        self._ask_for_video(parts["session_id"], key, self.query, fault)
+    def _rendering(self, call: Call) -> None:
+        self._ask_for_video(self._find(call), self.query, call.fault)
 
-    def _render(
-        self, _: Operation, parts: dict[str, str], key: SandboxKey, fault: PlannedFault | None
-    ) -> None:
-        told = self._json()
-        flags = {name: str(value).lower() for name, value in told.items()}
-        session = self._find(parts["session_id"], key)
+    def _render(self, call: Call) -> None:
+        flags = {name: str(value).lower() for name, value in self._json().items()}
+        session = self._find(call)
         if self._progress(session) is ProcessingProgress.READY:
             raise Refused("it is analysed already")
-        self._ask_for_video(parts["session_id"], key, flags, fault)
+        self._ask_for_video(session, flags, call.fault)
 
     def _ask_for_video(
-        self, session_id: str, key: SandboxKey, flags: Mapping[str, str], fault: PlannedFault | None
+        self, session: SandboxSession, flags: Mapping[str, str], fault: PlannedFault | None
     ) -> None:
-        session = self._find(session_id, key)
         wanted = contract.rendering_flags(session.activity)
         told = {name for name, value in flags.items() if value == "true"}
         if told != set(wanted):
@@ -608,16 +586,12 @@ class ApiRequestHandler(FaultyRequestHandler):
         document = self._document(session, fault)
         self.answer(200, {"analyzed_video_url": document["analyzed_video_url"]})
 
-    def _export(
-        self, _: Operation, parts: dict[str, str], key: SandboxKey, fault: PlannedFault | None
-    ) -> None:
-        session = self._find(parts["session_id"], key)
-        self._answer_document(exported(session, self._document(session)), fault)
+    def _export(self, call: Call) -> None:
+        session = self._find(call)
+        self._answer_document(exported(session, self._document(session)), call.fault)
 
-    def _change(
-        self, _: Operation, parts: dict[str, str], key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
-        session = self._find(parts["session_id"], key)
+    def _change(self, call: Call) -> None:
+        session = self._find(call)
         told = self._json()
         if not told or set(told) - {"title", "created_at"}:
             raise Refused("title or created_at is required")
@@ -631,20 +605,16 @@ class ApiRequestHandler(FaultyRequestHandler):
         self.account.book.change(session.session_id, **changed)
         self.answer(200, {"success": f"{session.session_id} was changed"})
 
-    def _delete(
-        self, _: Operation, parts: dict[str, str], key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
-        session = self._find(parts["session_id"], key)
+    def _delete(self, call: Call) -> None:
+        session = self._find(call)
         self.account.book.remove(session.session_id)
         if session.video_path is not None:
             session.video_path.unlink(missing_ok=True)
         self.answer(200, {"success": f"{session.session_id} was deleted"})
 
-    def _user(
-        self, _: Operation, parts: dict[str, str], _key: SandboxKey, _fault: PlannedFault | None
-    ) -> None:
+    def _user(self, call: Call) -> None:
         for athlete in self.account.athletes:
-            if athlete.user_uid == parts["user_uid"]:
+            if athlete.user_uid == call.parts["user_uid"]:
                 self.answer(200, athlete.document())
                 return
         raise Refused("no such user", 404)
@@ -660,11 +630,11 @@ class ApiRequestHandler(FaultyRequestHandler):
             raise Refused("the body must be a JSON object")
         return told
 
-    def _find(self, session_id: str, key: SandboxKey) -> SandboxSession:
-        session = self.account.book.find(session_id)
+    def _find(self, call: Call) -> SandboxSession:
+        session = self.account.book.find(call.parts["session_id"])
         if session is None:
             raise Refused("no such session", 404)
-        if not key.is_admins and session.user_id != key.uid:
+        if not call.key.is_admins and session.user_id != call.key.uid:
             raise Refused("this session is somebody else's", 403)
         return session
 
