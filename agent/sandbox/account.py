@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from agent.sandbox.faults import FaultPlan, PlannedFault
+from agent.sandbox.faults import NO_FAULT, FaultPlan, PlannedFault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +203,7 @@ class ProcessingProgress(StrEnum):
 @dataclass(slots=True)
 class _Work:
     seconds: float
-    fault: PlannedFault | None
+    fault: PlannedFault
     is_asked_for: bool = False
 
 
@@ -229,8 +229,8 @@ class Processing:
         """Return how far a session is."""
         work = self._work(session)
         passed_s = now_s - session.created_at
-        what = None if work.fault is None else work.fault.what
-        if what == "late-session" and passed_s < work.fault.number("s", 60.0):  # type: ignore[union-attr]  # it has one
+        what = work.fault.what
+        if what == "late-session" and passed_s < work.fault.number("s", 60.0):
             return ProcessingProgress.UNKNOWN
         if what == "never-done" or passed_s < work.seconds:
             return ProcessingProgress.WORKING
@@ -254,7 +254,7 @@ class Processing:
         """Let a video that waits for that be drawn."""
         self._work(session).is_asked_for = True
 
-    def fault_of(self, session: SandboxSession) -> PlannedFault | None:
+    def fault_of(self, session: SandboxSession) -> PlannedFault:
         """Return what goes wrong with a session."""
         return self._work(session).fault
 
@@ -262,8 +262,9 @@ class Processing:
         with self._lock:
             work = self._works.get(session.session_id)
             if work is None:
-                seconds = self._chance.uniform(*self._span)
-                work = self._works[session.session_id] = _Work(seconds, self._plan.take(PLACE))
+                fault = self._plan.take(PLACE) or NO_FAULT
+                work = _Work(self._chance.uniform(*self._span), fault)
+                self._works[session.session_id] = work
             return work
 
 

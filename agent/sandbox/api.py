@@ -20,7 +20,7 @@ from agent.sandbox.account import (
     SandboxSession,
     new_session_id,
 )
-from agent.sandbox.faults import PlannedFault
+from agent.sandbox.faults import NO_FAULT, PlannedFault
 from agent.sandbox.http import (
     ConnectionClosed,
     FaultyRequestHandler,
@@ -84,23 +84,23 @@ def session_document(
 
 
 def listed_sessions(
-    sessions: Sequence[SandboxSession], fault: PlannedFault | None, *, now_s: float
+    sessions: Sequence[SandboxSession], fault: PlannedFault, *, now_s: float
 ) -> list[tuple[str, SandboxSession, str]]:
     """Return id, session and shown title of what the list shows, newest first."""
     shown = list(reversed(sessions))
-    if fault is not None and fault.what == "hide-list":
+    if fault.what == "hide-list":
         shown = []
-    if fault is not None and fault.what == "late-list":
+    if fault.what == "late-list":
         latest = now_s - fault.number("s", 60)
         shown = [session for session in shown if session.created_at <= latest]
-    if fault is not None and fault.what == "limit-list":
+    if fault.what == "limit-list":
         shown = shown[: int(fault.number("n", 5))]
     return [(session.session_id, session, _title(session, fault)) for session in shown]
 
 
-def oldest_of(documents: dict[str, Document], fault: PlannedFault | None) -> dict[str, Document]:
+def oldest_of(documents: dict[str, Document], fault: PlannedFault) -> dict[str, Document]:
     """Return what a list shows that is cut to the oldest sessions."""
-    if fault is None or fault.what != "oldest-list":
+    if fault.what != "oldest-list":
         return documents
     count = int(fault.number("n", 5))
     return dict(list(documents.items())[len(documents) - count :] if count else ())
@@ -213,10 +213,10 @@ def _paged(
     return kept
 
 
-def _title(session: SandboxSession, fault: PlannedFault | None) -> str:
-    if fault is not None and fault.what == "strip-titles":
+def _title(session: SandboxSession, fault: PlannedFault) -> str:
+    if fault.what == "strip-titles":
         return re.sub(r"\[[^\]]*\]\s*", "", session.title)
-    if fault is not None and fault.what == "short-titles":
+    if fault.what == "short-titles":
         return session.title[: int(fault.number("n", 20))]
     return session.title
 
@@ -258,7 +258,7 @@ def analysis_of(
     progress: ProcessingProgress,
     *,
     link: Callable[[str], str],
-    fault: PlannedFault | None,
+    fault: PlannedFault,
     whole: bool,
 ) -> dict[str, object]:
     """Return the part of a session's document that comes with time.
@@ -274,9 +274,7 @@ def analysis_of(
     if whole:
         told |= _curves(session, 0)
     if progress is ProcessingProgress.FAILED:
-        words = (
-            "no person found" if fault is None else fault.options.get("error", "no person found")
-        )
+        words = fault.options.get("error", "no person found")
         return {**told, "status": "failed", "error": words}
     if progress not in {ProcessingProgress.MEASURED, ProcessingProgress.READY}:
         return told
@@ -321,9 +319,9 @@ def _wave(count: int) -> list[float]:
     return [round(90 + 60 * math.sin(position / 9), 2) for position in range(count)]
 
 
-def metrics_of(session: SandboxSession, fault: PlannedFault | None) -> dict[str, object]:
+def metrics_of(session: SandboxSession, fault: PlannedFault) -> dict[str, object]:
     """Return a session's numbers: its own, and the same whenever it is asked."""
-    if fault is not None and fault.what == "odd-metrics":
+    if fault.what == "odd-metrics":
         return _ODD
     digest = hashlib.sha256(session.video_sha256.encode()).digest()
     told: dict[str, object] = {
@@ -366,7 +364,7 @@ class Call(NamedTuple):
     operation: Operation
     parts: Mapping[str, str]  # of its path
     key: SandboxKey
-    fault: PlannedFault | None
+    fault: PlannedFault
 
 
 class ApiRequestHandler(FaultyRequestHandler):
@@ -399,7 +397,7 @@ class ApiRequestHandler(FaultyRequestHandler):
 
     def _follow(self, operation: Operation, parts: dict[str, str]) -> None:
         fault = self._fault_of(operation)
-        if fault is not None and self.play_instead(fault):
+        if self.play_instead(fault):
             return
         handlers: dict[str, Callable[[Call], None]] = {
             "upload": self._upload,
@@ -419,11 +417,11 @@ class ApiRequestHandler(FaultyRequestHandler):
         }
         handlers[operation.name](Call(operation, parts, self._key(operation), fault))
 
-    def _fault_of(self, operation: Operation) -> PlannedFault | None:
+    def _fault_of(self, operation: Operation) -> PlannedFault:
         """Return the fault to be played; what is wrong with the list is wrong with its filter."""
         place = _PLACES.get(operation.name, "session")
         fault = self.fault_at(place)
-        return self.fault_at("list") if fault is None and place == "filter" else fault
+        return self.fault_at("list") if fault is NO_FAULT and place == "filter" else fault
 
     def _key(self, operation: Operation) -> SandboxKey:
         """Return the key of a request, if it may ask for that."""
@@ -486,10 +484,9 @@ class ApiRequestHandler(FaultyRequestHandler):
             words = "the number of sessions of this plan is used up"
             raise Refused(words, 404, code="SESSION_LIMIT")
 
-    def _make(self, session: SandboxSession, fault: PlannedFault | None) -> None:
+    def _make(self, session: SandboxSession, fault: PlannedFault) -> None:
         """Enter the session of an upload, and answer as well as a fault allows."""
-        what = None if fault is None else fault.what
-        delay_s = 0.0 if fault is None else fault.number("s", 5.0)
+        what, delay_s = fault.what, fault.number("s", 5.0)
         if what == "late-made":
             self.abandon()
             self.stopping.wait(delay_s)
@@ -499,7 +496,7 @@ class ApiRequestHandler(FaultyRequestHandler):
         self.account.book.add(session)
         if what == "twice":
             self.account.book.add(replace(session, session_id=new_session_id(), video_path=None))
-        if what == "lost-answer" or (fault is not None and "lost" in fault.options):
+        if what == "lost-answer" or "lost" in fault.options:
             self.hang_up()
         if what == "late-answer":
             self.stopping.wait(delay_s)
@@ -507,7 +504,7 @@ class ApiRequestHandler(FaultyRequestHandler):
             self.answer_interim()
         if what == "truncated-json":
             self.answer_raw(200, b'{"session_id": "', {"Content-Type": "application/json"})
-        elif fault is None or not self.answer_fault(fault):
+        elif not self.answer_fault(fault):
             more = {"credits": 41, "links": {"self": None}} if what == "more-fields" else {}
             self.answer(200, {"session_id": session.session_id, "title": session.title, **more})
 
@@ -536,20 +533,19 @@ class ApiRequestHandler(FaultyRequestHandler):
         self.answer(200, {"sessions": documents})
 
     def _find_sessions(self, call: Call) -> None:
-        what = None if call.fault is None else call.fault.what
-        query = {} if what == "open-filter" else self.query
+        query = {} if call.fault.what == "open-filter" else self.query
         documents = self._listed(call.fault, title=query.get("title", ""))
-        count, page = matching({} if what == "blind-filter" else documents, query)
+        count, page = matching({} if call.fault.what == "blind-filter" else documents, query)
         if not page:
             raise Refused("no sessions match", 404)
         ids = list(page)
         first_and_last = {"first_doc_id": ids[0], "last_doc_id": ids[-1]}
         self.answer(200, {"query_count": count, "sessions": page, **first_and_last})
 
-    def _listed(self, fault: PlannedFault | None, *, title: str = "") -> dict[str, Document]:
+    def _listed(self, fault: PlannedFault, *, title: str = "") -> dict[str, Document]:
         """Return what the list shows, newest first; of the account's own, those of a title."""
         known = [s for s in self.account.book.sessions if self._is_known(s)]
-        old = int(fault.number("n", 1e5)) if fault and fault.what == "long-list" else 0
+        old = int(fault.number("n", 1e5)) if fault.what == "long-list" else 0
         documents = {
             session_id: {**self._document(session, fault, whole=False), "title": shown}
             for session_id, session, shown in listed_sessions(
@@ -576,7 +572,7 @@ class ApiRequestHandler(FaultyRequestHandler):
         self._ask_for_video(session, flags, call.fault)
 
     def _ask_for_video(
-        self, session: SandboxSession, flags: Mapping[str, str], fault: PlannedFault | None
+        self, session: SandboxSession, flags: Mapping[str, str], fault: PlannedFault
     ) -> None:
         wanted = contract.rendering_flags(session.activity)
         told = {name for name, value in flags.items() if value == "true"}
@@ -645,7 +641,7 @@ class ApiRequestHandler(FaultyRequestHandler):
         return self.account.processing.progress(session, now_s=self.account.clock())
 
     def _document(
-        self, session: SandboxSession, fault: PlannedFault | None = None, *, whole: bool = True
+        self, session: SandboxSession, fault: PlannedFault = NO_FAULT, *, whole: bool = True
     ) -> dict[str, object]:
         document = {
             **session_document(
@@ -662,21 +658,20 @@ class ApiRequestHandler(FaultyRequestHandler):
                 whole=whole,
             ),
         }
-        if fault is not None and fault.what == "link":
+        if fault.what == "link":
             document["analyzed_video_url"] = reported_link(fault)
         return document
 
-    def _answer_document(self, document: dict[str, object], fault: PlannedFault | None) -> None:
+    def _answer_document(self, document: dict[str, object], fault: PlannedFault) -> None:
         """Answer with what is known of a session, or with more of it than anybody wants."""
-        what = None if fault is None else fault.what
-        if what == "long-json" and fault is not None:
+        if fault.what == "long-json":
             length = int(fault.number("n", 1e9))
             self.begin_answer(200, _JSON, length)
             with contextlib.suppress(OSError):  # the client has had enough
                 for part in _long_json(length):
                     self.send_part(part)
             self.close_connection = True
-        elif what == "deep-json" and fault is not None:
+        elif fault.what == "deep-json":
             depth = int(fault.number("n", 1e5))
             self.answer_raw(200, b'{"metrics": ' + b"[" * depth + b"]" * depth + b"}", _JSON)
         else:

@@ -199,6 +199,9 @@ class PlannedFault:
         return float(text.rstrip("kM")) * factor
 
 
+NO_FAULT = PlannedFault(what="", where="", count=0)  # where all goes as it should
+
+
 def parse_fault(text: str) -> PlannedFault:
     """Return the fault that a text describes.
 

@@ -23,7 +23,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from agent.api import contract
 from agent.sandbox.account import Request, SandboxAccount
-from agent.sandbox.faults import PlannedFault
+from agent.sandbox.faults import NO_FAULT, PlannedFault
 
 _MOST_FIELD_BYTES = 4096
 _CODES = {400: "BAD_REQUEST", 401: "UNAUTHORIZED", 403: "FORBIDDEN", 404: "NOT_FOUND"}
@@ -230,13 +230,13 @@ class RequestHandler(BaseHTTPRequestHandler):
             return self.headers["API-KEY"], "API-KEY"
         return None, None
 
-    def body(self, fault: PlannedFault | None = None) -> Iterator[bytes]:
+    def body(self, fault: PlannedFault = NO_FAULT) -> Iterator[bytes]:
         """Yield the request's body, as a fault would have it read."""
         length = self.body_length
         stop_at = self.stop_at(fault, length)
-        pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault and fault.what == "slow" else 0.0
+        pause_per_byte_s = 1 / fault.number("rate", 64e3) if fault.what == "slow" else 0.0
         while self._read_bytes < length:
-            if fault is not None and stop_at is not None and self._read_bytes >= stop_at:
+            if stop_at is not None and self._read_bytes >= stop_at:
                 self.break_off(fault)
             wanted = min(_READ_BYTES, (stop_at or length) - self._read_bytes)
             part = self._read(wanted)
@@ -244,10 +244,10 @@ class RequestHandler(BaseHTTPRequestHandler):
             if pause_per_byte_s:
                 self.stopping.wait(len(part) * pause_per_byte_s)
             yield part
-        if fault is not None and stop_at is not None:
+        if stop_at is not None:
             self.break_off(fault)
 
-    def drain(self, fault: PlannedFault | None = None) -> None:
+    def drain(self, fault: PlannedFault = NO_FAULT) -> None:
         """Read the rest of the body and forget it."""
         for _ in self.body(fault):
             pass
@@ -319,9 +319,9 @@ class RequestHandler(BaseHTTPRequestHandler):
         self._cut(reset=fault.what == "reset")
 
     @staticmethod
-    def stop_at(fault: PlannedFault | None, length: int) -> int | None:
+    def stop_at(fault: PlannedFault, length: int) -> int | None:
         """Return after how many bytes of a body a fault breaks off; None: it does not."""
-        if fault is None or fault.what not in {"cut", "reset", "stall"}:
+        if fault.what not in {"cut", "reset", "stall"}:
             return None
         return int(length * min(fault.number("at", 50), 100) / 100)
 
@@ -407,17 +407,17 @@ class FaultyRequestHandler(RequestHandler):
         """Say that a request breaks the contract."""
         self.answer(refusal.status, {"error": str(refusal), "error_code": refusal.code})
 
-    def fault_at(self, place: str) -> PlannedFault | None:
+    def fault_at(self, place: str) -> PlannedFault:
         """Return the fault to be played now at a place."""
-        fault = self.account.plan.take(place)
-        if fault is not None:
+        fault = self.account.plan.take(place) or NO_FAULT
+        if fault is not NO_FAULT:
             self.account.book.on_change(f"fault   {fault.what} at {place}")
         return fault
 
     def play_instead(self, fault: PlannedFault) -> bool:
         """Play a fault that leaves nothing to be done; False where the request must continue."""
         made = "made" in fault.options
-        if fault.what in _AFTER_ALL or made:
+        if fault is NO_FAULT or fault.what in _AFTER_ALL or made:
             return False
         if fault.what == "silent":
             self.drain()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from agent.sandbox.account import SandboxAccount, SandboxKey, Span, fault_of_link
 from agent.sandbox.api import ApiRequestHandler
-from agent.sandbox.faults import PlannedFault
+from agent.sandbox.faults import NO_FAULT, PlannedFault
 from agent.sandbox.http import (
     RESET_ON_CLOSE,
     ConnectionClosed,
@@ -58,11 +58,7 @@ class StorageRequestHandler(FaultyRequestHandler):
         if why_not is not None:
             raise Refused(f"AccessDenied: {why_not}", 403)
         fault = self.fault_at("storage")
-        if fault is not None and fault.what not in _IN_MID_BODY:
-            done = self._play_body(fault) or self.play_instead(fault)
-        else:
-            done = False
-        if not done:
+        if fault.what in _IN_MID_BODY or not (self._play_body(fault) or self.play_instead(fault)):
             self._send_video(self._find(media["session_id"]), fault)
 
     def refuse(self, refusal: Refused) -> None:
@@ -76,8 +72,8 @@ class StorageRequestHandler(FaultyRequestHandler):
             raise Refused("NoSuchKey", 404)
         return session.video_path
 
-    def _send_video(self, path: Path, fault: PlannedFault | None) -> None:
-        what = None if fault is None else fault.what
+    def _send_video(self, path: Path, fault: PlannedFault) -> None:
+        what = fault.what
         size = path.stat().st_size
         tag = f'"{time.monotonic_ns()}"' if what == "changed" else _tag(path, size)
         start = 0 if what == "no-ranges" else self._range_start(tag)
@@ -90,7 +86,7 @@ class StorageRequestHandler(FaultyRequestHandler):
         if start:
             headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
         length = size - (start or 0)
-        more = 0 if fault is None or what != "wrong-length" else int(fault.number("n", 1000))
+        more = int(fault.number("n", 1000)) if what == "wrong-length" else 0
         status = 206 if start else 200
         self.send_stream(status, _file(path, start or 0), headers, length + more, fault)
 
@@ -105,16 +101,16 @@ class StorageRequestHandler(FaultyRequestHandler):
         """Answer with something that is no such video; False where the fault is another."""
         if fault.what == "huge":
             size = int(fault.number("n", 1e12))
-            self.send_stream(200, _nothing(size), _VIDEO, size, None)
+            self.send_stream(200, _nothing(size), _VIDEO, size)
         elif fault.what == "endless":
-            self.send_stream(200, _nothing(None), _VIDEO, None, None)
+            self.send_stream(200, _nothing(None), _VIDEO, None)
         elif fault.what == "disguised":
             page = b"<html><body>Please sign in." + b" " * 100_000
-            self.send_stream(200, [page], _VIDEO, len(page), None)
+            self.send_stream(200, [page], _VIDEO, len(page))
         elif fault.what == "packed":
             packed = gzip.compress(_HEAD + bytes(int(fault.number("n", 1e7))))
             headers = {**_VIDEO, "Content-Encoding": "gzip"}
-            self.send_stream(200, [packed], headers, len(packed), None)
+            self.send_stream(200, [packed], headers, len(packed))
         else:
             return False
         return True
@@ -125,17 +121,17 @@ class StorageRequestHandler(FaultyRequestHandler):
         parts: Iterable[bytes],
         headers: dict[str, str],
         length: int | None,
-        fault: PlannedFault | None,
+        fault: PlannedFault = NO_FAULT,
     ) -> None:
         """Send a body of any length, or of none announced, as a fault would have it sent."""
         self.begin_answer(status, {**headers, "Connection": "close"}, length)
         stop_at = self.stop_at(fault, length or 0)
-        rate = fault.number("rate", 64e3) if fault is not None and fault.what == "slow" else None
+        rate = fault.number("rate", 64e3) if fault.what == "slow" else None
         try:
             for part in parts:
                 rest = None if stop_at is None else stop_at - self.sent_bytes
                 self.send_part(part[:rest])
-                if fault is not None and rest is not None and len(part) >= rest:
+                if rest is not None and len(part) >= rest:
                     self.break_off(fault)
                 if self.stopping.wait(0.0 if rate is None else len(part) / rate):
                     break
@@ -298,7 +294,9 @@ class _Server(ThreadingHTTPServer):
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         assert isinstance(request, socket.socket)  # this is a TCP server
-        fault = None if self._exchange.is_storage else self.account.plan.take("connection")
+        fault = NO_FAULT
+        if not self._exchange.is_storage:
+            fault = self.account.plan.take("connection") or NO_FAULT
         with self._lock:
             self._living.add(request)
         try:
@@ -310,14 +308,14 @@ class _Server(ThreadingHTTPServer):
             with self._lock:
                 self._living.discard(request)
 
-    def _opened(self, request: socket.socket, fault: PlannedFault | None) -> socket.socket:
+    def _opened(self, request: socket.socket, fault: PlannedFault) -> socket.socket:
         """Return a connection as it is spoken on, or break it as a fault says."""
-        if fault is not None and fault.what == "drop":
+        if fault.what == "drop":
             request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             raise ConnectionResetError
         if not self.account.tls:
             return request
-        name = "good" if fault is None else fault.what.removeprefix("tls-")
+        name = fault.what.removeprefix("tls-") or "good"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATES / f"{name}.pem")
         request.settimeout(ApiRequestHandler.timeout)

@@ -6,7 +6,7 @@ import pytest
 
 from agent.sandbox.account import Processing, ProcessingProgress, SandboxSession, parse_span
 from agent.sandbox.api import metrics_of
-from agent.sandbox.faults import FaultPlan
+from agent.sandbox.faults import NO_FAULT, FaultPlan
 
 SESSION = SandboxSession(
     session_id="s1",
@@ -78,4 +78,6 @@ def test_a_session_has_its_own_numbers_and_the_same_whenever_it_is_asked() -> No
     again = replace(SESSION, session_id="s2")
     other = replace(SESSION, video_sha256="01")
 
-    assert metrics_of(SESSION, None) == metrics_of(again, None) != metrics_of(other, None)
+    assert (
+        metrics_of(SESSION, NO_FAULT) == metrics_of(again, NO_FAULT) != metrics_of(other, NO_FAULT)
+    )
