@@ -526,12 +526,9 @@ def second_daemon(drill: DrillEnvironment) -> None:
 class ScenarioResult:
     """One line of the card."""
 
-    name: str
-    done: str
-    holds: str  # what must hold
-    held: bool
+    scenario: Scenario
     seconds: float
-    detail: str | None  # why it did not hold
+    detail: str | None  # why it did not hold; None: it held
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -545,7 +542,7 @@ class DrillReport:
     @property
     def held(self) -> bool:
         """Whether everything held."""
-        return all(line.held for line in self.lines)
+        return all(line.detail is None for line in self.lines)
 
 
 Tell = Callable[[Scenario], None]
@@ -585,11 +582,11 @@ def run_drill(
                 begin(rehearsal)
                 note(_rehearse(rehearsal, drill))
     except (ScenarioFailed, AgentError, OSError) as error:
-        note(_line(_LAY_UP, began_s, error))
+        note(_line(_LAY_UP, began_s, str(error)))
     except KeyboardInterrupt:  # nothing came out that somebody would have to examine
         shutil.rmtree(folder)
         raise
-    kept = None if all(line.held for line in lines) else folder
+    kept = None if all(line.detail is None for line in lines) else folder
     if kept is None:
         shutil.rmtree(folder)
     return DrillReport(lines=tuple(lines), seconds=time.monotonic() - began_s, folder=kept)
@@ -600,21 +597,14 @@ def _rehearse(rehearsal: Scenario, drill: DrillEnvironment) -> ScenarioResult:
     try:
         rehearsal.run(drill)
     except (ScenarioFailed, AgentError, OSError, subprocess.TimeoutExpired) as error:
-        return _line(rehearsal, began_s, error)
+        return _line(rehearsal, began_s, str(error))
     finally:
         drill.mend()
     return _line(rehearsal, began_s)
 
 
-def _line(rehearsal: Scenario, began_s: float, error: Exception | None = None) -> ScenarioResult:
-    return ScenarioResult(
-        name=rehearsal.name,
-        done=rehearsal.done,
-        holds=rehearsal.holds,
-        held=error is None,
-        seconds=time.monotonic() - began_s,
-        detail=None if error is None else str(error),
-    )
+def _line(scenario: Scenario, began_s: float, detail: str | None = None) -> ScenarioResult:
+    return ScenarioResult(scenario=scenario, seconds=time.monotonic() - began_s, detail=detail)
 
 
 def _audit(drill: DrillEnvironment) -> None:

@@ -276,7 +276,7 @@ def drill(config: Path | None, as_json: bool) -> None:  # noqa: ARG001  # every 
     if as_json:
         print_json(_document(card))
     else:
-        held = sum(line.held for line in card.lines)
+        held = sum(line.detail is None for line in card.lines)
         click.echo(f"\n{held} of {len(card.lines)} passed in {card.seconds:.0f} s")
     if not card.held:
         end_after(
@@ -304,9 +304,9 @@ class _Progress:
 
         if self._quiet:
             return
-        mark = "[green]PASS[/green]" if line.held else "[red]FAIL[/red]"
-        self._out.print(f"{mark} {line.seconds:5.1f} s  {escape(line.done)}")
-        self._out.print(f"              [dim]{escape(line.detail or line.holds)}[/dim]")
+        mark = "[green]PASS[/green]" if line.detail is None else "[red]FAIL[/red]"
+        self._out.print(f"{mark} {line.seconds:5.1f} s  {escape(line.scenario.done)}")
+        self._out.print(f"              [dim]{escape(line.detail or line.scenario.holds)}[/dim]")
 
     def close(self) -> None:
         """Show nothing any more."""
@@ -321,10 +321,10 @@ def _document(card: DrillReport) -> dict[str, object]:
         "folder": None if card.folder is None else str(card.folder),
         "faults": [
             {
-                "name": line.name,
-                "done": line.done,
-                "holds": line.holds,
-                "held": line.held,
+                "name": line.scenario.name,
+                "done": line.scenario.done,
+                "holds": line.scenario.holds,
+                "held": line.detail is None,
                 "seconds": round(line.seconds, 2),
                 "detail": line.detail,
             }
