@@ -97,7 +97,8 @@ def joints_of(vectors: FloatArray) -> dict[str, FloatArray]:
     for side, out in (("left", 1.0), ("right", -1.0)):
         points |= _arm(vectors, shoulders, side, out)
         points |= _leg(vectors, hips, side, out)
-    return {name: _placed(point, vectors) for name, point in points.items()}
+    turn, place = np.radians(_get(vectors, "turn_deg")), _get(vectors, "place")
+    return {name: placed(point, place, turn) for name, point in points.items()}
 
 
 def _head(shoulders: FloatArray, lean: FloatArray) -> dict[str, FloatArray]:
@@ -183,13 +184,18 @@ def _foot(
     return ankle - _HEEL * ahead + below, ankle + _TOE * ahead + below
 
 
-def _placed(point: FloatArray, vectors: FloatArray) -> FloatArray:
-    """Return a point of the body where the body stands, turned as it faces."""
-    turn, place = np.radians(_get(vectors, "turn_deg")), _get(vectors, "place")
-    forward, left = point[..., 0], point[..., 2]
+def placed(points: FloatArray, place: FloatArray, turn: FloatArray) -> FloatArray:
+    """Return body points (..., 3) turned to the left (rad), and moved forward and left by `place`.
+
+    Args:
+        points: in space, (..., 3).
+        place: forward and left, (..., 2).
+        turn: (...).
+    """
+    forward, left = points[..., 0], points[..., 2]
     return _at(
         place[..., 0] + forward * np.cos(turn) - left * np.sin(turn),
-        point[..., 1],
+        points[..., 1],
         place[..., 1] + forward * np.sin(turn) + left * np.cos(turn),
     )
 

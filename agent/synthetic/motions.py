@@ -6,7 +6,7 @@ J. Garhammer, "Biomechanical Profiles of Olympic Weightlifters", 1985: first pul
 second pull, turnover, catch, recovery.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -148,10 +148,8 @@ def fidget(duration_s: float) -> DrawnMovement:
         to_the_left, left_wrist=(0.13, -0.24), right_wrist=(0.12, -0.22), hands_apart=-0.08
     )
     apart = replace(wiping, left_wrist=(0.13, -0.20), right_wrist=(0.13, -0.27))
-    postures = (to_the_left, wiping, apart, wiping, STANDING)
-    at_s = np.linspace(0.0, duration_s, len(postures) + 1)[1:]
-    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
-    return through(KeyPose(0.0, STANDING), *keys)
+    postures = (STANDING, to_the_left, wiping, apart, wiping, STANDING)
+    return through(*_keys(np.linspace(0.0, duration_s, len(postures)), postures))
 
 
 def chalk(duration_s: float) -> DrawnMovement:
@@ -165,28 +163,32 @@ def chalk(duration_s: float) -> DrawnMovement:
     rubs = max(1, round((duration_s - 2.0) * _RUBS_HZ))
     moves = [rubbing[n % 2] for n in range(rubs)] + [clapping[n % 2] for n in range(4)]
     at_s = 0.5 + (duration_s - 1.0) * (np.arange(len(moves)) + 1) / (len(moves) + 1)
-    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, moves, strict=True)]
-    return through(KeyPose(0.0, STANDING), *keys, KeyPose(duration_s, STANDING))
+    return through(KeyPose(0.0, STANDING), *_keys(at_s, moves), KeyPose(duration_s, STANDING))
 
 
-def on_top(movement: DrawnMovement, *, forward: float, up: float) -> DrawnMovement:
-    """Return the same movement on something `up` high that stands `forward`."""
+def _keys(at_s: Iterable[float], postures: Sequence[Posture]) -> list[KeyPose]:
+    return [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
+
+
+def _once(posture: Posture, duration_s: float, *, by_s: float) -> DrawnMovement:
+    """Return the way from standing into a posture within `by_s`, and back as fast in the end."""
+    at_s = np.array([0.0, by_s, duration_s - by_s, duration_s])
+    return through(*_keys(at_s, (STANDING, posture, posture, STANDING)))
+
+
+def on_box(movement: DrawnMovement) -> DrawnMovement:
+    """Return the same movement on the box."""
 
     def postures(seconds: FloatArray) -> FloatArray:
-        return lifted(movement.postures(seconds), forward=forward, up=up)
+        moved = movement.postures(seconds).copy()
+        moved[:, COLUMNS["place"]] += (BOX_FORWARD, 0.0)
+        for name in ("left_ankle", "right_ankle"):
+            moved[:, COLUMNS[name]] += (0.0, BOX_UP)
+        for name in ("hip_up", "floor_up"):
+            moved[:, COLUMNS[name]] += BOX_UP
+        return moved
 
     return replace(movement, postures=postures)
-
-
-def lifted(vectors: FloatArray, *, forward: float, up: float) -> FloatArray:
-    """Return posture vectors (T, N) moved onto something."""
-    moved = vectors.copy()
-    moved[:, COLUMNS["place"]] += (forward, 0.0)
-    for name in ("left_ankle", "right_ankle"):
-        moved[:, COLUMNS[name]] += (0.0, up)
-    for name in ("hip_up", "floor_up"):
-        moved[:, COLUMNS[name]] += up
-    return moved
 
 
 _REPS = 3
@@ -322,8 +324,8 @@ def jumping_jacks() -> DrawnMovement:
     )
     postures = [between, apart, between, STANDING] * _JACKS
     at_s = 0.3 + _QUARTER_S * (1 + np.arange(len(postures)))
-    keys = [KeyPose(float(s), posture) for s, posture in zip(at_s, postures, strict=True)]
-    return through(KeyPose(0.0, STANDING), KeyPose(0.3, STANDING), *keys, reps=0)
+    still = (KeyPose(0.0, STANDING), KeyPose(0.3, STANDING))
+    return through(*still, *_keys(at_s, postures), reps=0)
 
 
 def skipping() -> DrawnMovement:
@@ -377,34 +379,19 @@ _SITS_S = 1.3
 
 def sit(duration_s: float) -> DrawnMovement:
     """Sit down on something, rest, and get up: no effort."""
-    return through(
-        KeyPose(0.0, STANDING),
-        KeyPose(_SITS_S, _SEATED),
-        KeyPose(duration_s - _SITS_S, _SEATED),
-        KeyPose(duration_s, STANDING),
-    )
+    return _once(_SEATED, duration_s, by_s=_SITS_S)
 
 
 def stretch(duration_s: float) -> DrawnMovement:
     """Raise both arms overhead once, and lower them: no effort."""
     up = replace(STANDING, **_both(wrist=(0.03, 0.32)))
-    return through(
-        KeyPose(0.0, STANDING),
-        KeyPose(0.35 * duration_s, up),
-        KeyPose(0.65 * duration_s, up),
-        KeyPose(duration_s, STANDING),
-    )
+    return _once(up, duration_s, by_s=0.35 * duration_s)
 
 
 def load(duration_s: float) -> DrawnMovement:
     """Bend down to the bar once, as who loads a plate: no effort."""
     down = replace(STANDING, lean_deg=75, hip_up=STANDING.hip_up - 0.05, hip_forward=-0.08)
-    return through(
-        KeyPose(0.0, STANDING),
-        KeyPose(0.4 * duration_s, down),
-        KeyPose(0.6 * duration_s, down),
-        KeyPose(duration_s, STANDING),
-    )
+    return _once(down, duration_s, by_s=0.4 * duration_s)
 
 
 def grip() -> DrawnMovement:
@@ -437,6 +424,7 @@ _SNATCH_APART, _CLEAN_APART = 0.12, 0.03  # how far the hands are outside the sh
 SHORTEST_SET_S = 0.2  # stillness before a lift
 _CORRECTIONS = 6  # leave less than 1 mm
 _DROP_S = 1.3  # from letting go to standing as before
+_PULLED = Posture(hip_up=0.56, **_both(ankle=(0.015, ANKLE_UP + 0.045)))  # on the toes
 
 
 @dataclass(frozen=True, slots=True)
@@ -458,7 +446,7 @@ def snatch(set_s: float = SHORTEST_SET_S, *, bar_up: float) -> DrawnMovement:
         _Phase(0.00, ready, (_REST_FORWARD, bar_up)),
         _Phase(0.50, replace(ready, hip_forward=-0.16, hip_up=0.44, lean_deg=53), (0.04, 0.27)),
         _Phase(0.78, Posture(hip_forward=-0.03, hip_up=0.50, lean_deg=14), (0.06, 0.43), 20),
-        _Phase(0.92, _on_toes(hip_forward=0.02, hip_up=0.56, lean_deg=-7), (0.08, 0.56), 45),
+        _Phase(0.92, replace(_PULLED, hip_forward=0.02, lean_deg=-7), (0.08, 0.56), 45),
         _Phase(1.08, replace(squat, hip_up=0.46, lean_deg=2, feet_apart=0.03), (0.10, 0.78), 70),
         _Phase(1.30, replace(squat, hip_up=0.29, lean_deg=15), (0.03, 0.93), 30),
         _Phase(1.55, squat, (0.0, 0.862)),
@@ -490,7 +478,7 @@ def clean_and_jerk(set_s: float = SHORTEST_SET_S, *, bar_up: float) -> DrawnMove
         _Phase(0.00, ready, (_REST_FORWARD, bar_up)),
         _Phase(0.50, replace(ready, hip_forward=-0.15, hip_up=0.45, lean_deg=45), (0.04, 0.28)),
         _Phase(0.80, Posture(hip_forward=-0.03, hip_up=0.50, lean_deg=12), (0.06, 0.44), 20),
-        _Phase(0.93, _on_toes(hip_forward=0.02, hip_up=0.56, lean_deg=-6), (0.08, 0.55), 50),
+        _Phase(0.93, replace(_PULLED, hip_forward=0.02, lean_deg=-6), (0.08, 0.55), 50),
         _Phase(1.10, replace(squat, hip_up=0.42, feet_apart=0.03), (0.11, 0.66), 60),
         _Phase(1.35, replace(squat, hip_up=0.29), (0.085, 0.565)),
         _Phase(1.55, squat, (0.085, 0.52)),
@@ -498,7 +486,7 @@ def clean_and_jerk(set_s: float = SHORTEST_SET_S, *, bar_up: float) -> DrawnMove
         _Phase(2.55, racked, (0.085, 0.81)),
         _Phase(3.10, racked, (0.085, 0.81)),
         _Phase(3.35, dip, (0.085, 0.735)),
-        _Phase(3.57, _on_toes(hip_up=0.56, feet_apart=0.05), (0.06, 0.93), 25),
+        _Phase(3.57, replace(_PULLED, feet_apart=0.05), (0.06, 0.93), 25),
         _Phase(3.80, split, (0.0, 1.10)),
         _Phase(4.15, split, (0.0, 1.10)),
         _Phase(4.50, halfway, (0.0, 1.165)),
@@ -585,24 +573,18 @@ def _gripping(phase: _Phase, apart: float) -> Posture:
     return posture
 
 
-def _on_toes(
-    *, hip_up: float, hip_forward: float = 0.0, lean_deg: float = 0.0, feet_apart: float = 0.0
-) -> Posture:
-    ankle = (0.015, ANKLE_UP + 0.045)
-    return Posture(
-        hip_forward=hip_forward,
-        hip_up=hip_up,
-        lean_deg=lean_deg,
-        **_both(ankle=ankle),
-        feet_apart=feet_apart,
-    )
-
-
 BOX_UP = 0.2  # body heights: 35 cm
 BOX_FORWARD = -0.42  # where somebody on the box stands
 _TAKE_OFF_UP = 0.565  # of the hips, on the toes
 _DOWN, _AHEAD, _UP = (0.05, -0.31), (0.29, -0.06), (0.15, 0.24)  # wrists, from the shoulders
 _ON_TOES = (0.01, ANKLE_UP + 0.05)
+_ON_BOX = replace(
+    STANDING,
+    place=(BOX_FORWARD, 0.0),
+    floor_up=BOX_UP,
+    hip_up=STANDING.hip_up + BOX_UP,
+    **_both(ankle=(0.0, ANKLE_UP + BOX_UP)),
+)
 
 
 def countermovement_jump(*, height: float = 0.2) -> DrawnMovement:
@@ -621,9 +603,8 @@ def drop_jump(*, height: float = 0.17) -> DrawnMovement:
     """One drop jump: a step off a box, down, and up again at once."""
     fall_s = (2 * (BOX_UP + STANDING_HIP_UP - _TAKE_OFF_UP) / GRAVITY) ** 0.5
     landed_s = 0.62 + fall_s
-    on_box = _on_box(STANDING)
     step = replace(
-        on_box,
+        _ON_BOX,
         hip_forward=0.05,
         right_ankle=(0.25, BOX_UP + ANKLE_UP),
         lean_deg=3,
@@ -631,7 +612,7 @@ def drop_jump(*, height: float = 0.17) -> DrawnMovement:
     )
     fallen = _airborne(_TAKE_OFF_UP, arms=(-0.10, -0.30))
     return through(
-        KeyPose(0.0, on_box),
+        KeyPose(0.0, _ON_BOX),
         KeyPose(0.45, step),
         KeyPose(
             0.62, replace(step, hip_forward=0.16, place=(BOX_FORWARD + 0.1, 0.0), floor_up=0.0)
@@ -648,7 +629,7 @@ def step_up() -> DrawnMovement:
     high = BOX_UP + ANKLE_UP
     back = replace(STANDING, left_ankle=(-0.30, high + 0.06), hip_forward=-0.06, lean_deg=10)
     up = replace(
-        _on_box(STANDING),
+        _ON_BOX,
         hip_up=BOX_UP + 0.49,
         right_ankle=(0.10, high - 0.1),
         lean_deg=14,
@@ -659,7 +640,7 @@ def step_up() -> DrawnMovement:
         KeyPose(0.6, back),
         KeyPose(0.9, replace(back, left_ankle=(BOX_FORWARD, high), hip_forward=-0.14, lean_deg=16)),
         KeyPose(1.5, up),
-        KeyPose(2.0, _on_box(STANDING)),
+        KeyPose(2.0, _ON_BOX),
     )
 
 
@@ -697,16 +678,4 @@ def _dip(hip_up: float, *, lean_deg: float) -> Posture:
         knees_out_deg=12,
         **_both(wrist=(0.10, -0.28)),
         hands_apart=0.05,
-    )
-
-
-def _on_box(posture: Posture) -> Posture:
-    up = BOX_UP
-    return replace(
-        posture,
-        place=(BOX_FORWARD, 0.0),
-        floor_up=up,
-        hip_up=posture.hip_up + up,
-        left_ankle=(posture.left_ankle[0], posture.left_ankle[1] + up),
-        right_ankle=(posture.right_ankle[0], posture.right_ankle[1] + up),
     )

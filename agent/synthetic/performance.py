@@ -8,13 +8,11 @@ import numpy as np
 from agent.synthetic import motions
 from agent.synthetic.body import COLUMNS, POINTS, STANDING_HIP_UP, FloatArray, Posture, joints_of
 from agent.synthetic.motions import (
-    BOX_FORWARD,
-    BOX_UP,
     STANDING,
     DrawnMovement,
     bar_path,
     ease,
-    on_top,
+    on_box,
     smooth_curve,
 )
 from agent.synthetic.shapes import Lens
@@ -325,7 +323,7 @@ def rehearse(
         _check_place(segment.what, is_on_box=is_on_box)
         movement = _movement(segment, lens, bar_up=bar_up, phase=1.7 * seed + number)
         if movement and is_on_box and segment.what in _QUIET:
-            movement = on_top(movement, forward=BOX_FORWARD, up=BOX_UP)
+            movement = on_box(movement)
         is_on_box = segment.what == "step_up" or (is_on_box and segment.what != "drop_jump")
         end_s = at_s + (movement.duration_s if movement else segment.seconds or 1.0)
         scenes.append(Scene(what=segment.what, movement=movement, start_s=at_s, end_s=end_s))
@@ -366,20 +364,6 @@ def _rolling(scenes: Sequence[Scene], times_s: FloatArray) -> FloatArray:
             left = np.clip(1 - seconds / _ROLLS_S, 0.0, 1.0) * (seconds > 0)
             forward += _ROLL * left**2 * np.sin(2 * np.pi * seconds / _ROLL_PERIOD_S)
     return forward
-
-
-def moved(points: FloatArray, *, place: tuple[float, float], turn_deg: float) -> FloatArray:
-    """Return body points (..., 3) turned to the left, and moved forward and left by `place`."""
-    turn = np.radians(turn_deg)
-    forward, left = points[..., 0], points[..., 2]
-    return np.stack(
-        [
-            place[0] + forward * np.cos(turn) - left * np.sin(turn),
-            points[..., 1],
-            place[1] + forward * np.sin(turn) + left * np.cos(turn),
-        ],
-        axis=-1,
-    )
 
 
 def _movement(segment: Segment, lens: Lens, *, bar_up: float, phase: float) -> DrawnMovement | None:

@@ -22,6 +22,7 @@ from agent.synthetic.body import (
     POINTS,
     RADII,
     BodyPart,
+    Colour,
     FloatArray,
     Outfit,
 )
@@ -29,7 +30,6 @@ from agent.synthetic.motions import BOX_FORWARD, BOX_UP
 from agent.synthetic.shapes import (
     ROUND,
     Blob,
-    Colour,
     Image,
     Lens,
     Noise,

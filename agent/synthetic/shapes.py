@@ -12,10 +12,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.synthetic.body import FloatArray
+from agent.synthetic.body import Colour, FloatArray
 
 Image = NDArray[np.uint8]  # (height, width, 3), RGB
-Colour = tuple[int, int, int]
 
 _FRACTION_BITS = 4  # smooth movement needs more than whole pixels
 _AROUND = np.linspace(0, 2 * np.pi, 24, endpoint=False)

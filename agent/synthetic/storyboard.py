@@ -9,14 +9,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.synthetic.body import JOINTS, FloatArray, Outfit
+from agent.synthetic.body import JOINTS, FloatArray, Outfit, placed
 from agent.synthetic.motions import PLATE_RADIUS
 from agent.synthetic.performance import (
     REPERTOIRE,
     Performance,
     Scene,
     Segment,
-    moved,
     perform,
     rehearse,
 )
@@ -195,7 +194,8 @@ class Storyboard:
             bystander.segments, self.lens, bar_up=self._bar_up, seed=self.seed + number + 1
         )
         played = perform(scenes, self.times_s, bar_up=self._bar_up)
-        points = moved(played.points, place=bystander.place, turn_deg=bystander.turn_deg)
+        turn = np.radians(bystander.turn_deg)
+        points = placed(played.points, np.array(bystander.place), turn)
         return Performance(points=points, bar=played.bar)
 
     def _effort(self, scene: Scene, joints_px: FloatArray) -> Effort | None:
