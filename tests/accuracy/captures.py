@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.synthetic import Bystander, Segment, Storyboard
-from agent.synthetic.shapes import HangingPlate, Light, Noise, PictureLayer, Shake, View
+from agent.synthetic.shapes import Noise, PictureLayer, View
+from tests.disturbances import HangingPlate, Light, Shake
 
 WIDTH, HEIGHT = 960, 540
 

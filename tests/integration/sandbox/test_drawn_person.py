@@ -12,9 +12,10 @@ import pytest
 
 from agent.synthetic import SceneCamera, Segment, Storyboard, draw_frame
 from agent.synthetic.body import JOINTS
-from agent.synthetic.shapes import Light, View
+from agent.synthetic.shapes import View
 from analysis.pose_model import PoseFinder, shipped_model
 from analysis.primitives import Image
+from tests.disturbances import Light
 
 SAMPLE_FPS = 7.5
 SIDES = ("left", "right")

@@ -10,7 +10,8 @@ import pytest
 
 from agent.synthetic import Bystander, Segment, Storyboard, draw_frame, storyboard
 from agent.synthetic.body import JOINTS
-from agent.synthetic.shapes import Light, PictureLayer, Shake
+from agent.synthetic.shapes import PictureLayer
+from tests.disturbances import Light, Shake
 
 EFFORTS = {
     "snatch": ("weightlifting", "snatch"),
