@@ -5,6 +5,7 @@ import os
 import socket
 import sqlite3
 import ssl
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -86,30 +87,12 @@ def check_api(station: StationUnderTest) -> list[CheckResult]:
 def check_key(token: str | None, key_file: Path, malformed: str | None = None) -> CheckResult:
     """See that there is a key, and that not everybody can read it."""
     if token is None and _is_closed(key_file):
-        return warning(
-            "API key", f"not checked: this user may not read {key_file}", "sudo spotter doctor"
-        )
-    if token is None and malformed is not None:
-        return broken(
-            "API key",
-            f"{malformed}; uploads are paused",
-            f"{how_to_edit(key_file)}: the key, in one line",
-        )
+        return _unreadable("API key", key_file)
     if token is None:
-        return broken(
-            "API key",
-            f"{key_file} is empty or missing; uploads are paused",
-            f"{how_to_edit(key_file)}: the key, in one line",
-        )
-    try:
-        is_open = bool(key_file.stat().st_mode & 0o007)
-    except OSError:
-        is_open = False
-    if is_open:
-        return warning(
-            "API key", f"every user of this box can read {key_file}", f"sudo chmod o= {key_file}"
-        )
-    return fine("API key", "present")
+        why = malformed or f"{key_file} is empty or missing"
+        remedy = f"{how_to_edit(key_file)}: the key, in one line"
+        return broken("API key", f"{why}; uploads are paused", remedy)
+    return next(iter(_open_file("API key", key_file)), fine("API key", "present"))
 
 
 def judge_expiry(token: str | None, now: Instant) -> list[CheckResult]:
@@ -284,27 +267,21 @@ def judge_channel(
     *,
     runs: bool,
     here: LocalTime,
-) -> list[CheckResult]:
+) -> Iterator[CheckResult]:
     """Judge what is on record about a channel."""
-    findings = []
     if runs and state.failing_since is not None:
-        findings.append(
-            warning(
-                state.name,
-                f"failing since {here.moment(state.failing_since)}: {state.last_error}",
-                "fix the receiver; waiting events are then sent automatically (spotter status)",
-            )
+        yield warning(
+            state.name,
+            f"failing since {here.moment(state.failing_since)}: {state.last_error}",
+            "fix the receiver; waiting events are then sent automatically (spotter status)",
         )
     if last is not None:
-        findings.append(
-            warning(
-                state.name,
-                f"rejected {counted(refused, 'event')} but accepted others; last: "
-                f"{last.notice} ({last.why})",
-                "fix the receiver; rejected events are not sent again",
-            )
+        yield warning(
+            state.name,
+            f"rejected {counted(refused, 'event')} but accepted others; last: "
+            f"{last.notice} ({last.why})",
+            "fix the receiver; rejected events are not sent again",
         )
-    return findings
 
 
 def _webhook_secret(station: StationUnderTest) -> list[CheckResult]:

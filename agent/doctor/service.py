@@ -183,13 +183,9 @@ def judge_others(
         }
         same = [key for key, (ours, other) in places.items() if ours and ours == str(other)]
         if same:
-            findings.append(
-                broken(
-                    "other stations",
-                    f"{path} has the same {', '.join(same)}",
-                    f"give each station its own, or remove {path}",
-                )
-            )
+            told = f"{path} has the same {', '.join(same)}"
+            remedy = f"give each station its own, or remove {path}"
+            findings.append(broken("other stations", told, remedy))
     return findings or [fine("other stations", f"{len(others)} on this box, no conflicts")]
 
 
@@ -320,46 +316,32 @@ def judge_recorder(unit: str, told: Mapping[str, str], *, now_s: float) -> Check
 
 def check_settings(station: StationUnderTest) -> list[CheckResult]:
     """Name what is worth a second thought; what is wrong does not load at all."""
-    findings = [*_closed(station), *_second_thoughts(station), *_open_secrets(station)]
+    findings = [
+        *_closed(station),
+        *(warning("settings", *thought) for thought in _second_thoughts(station)),
+    ]
     return findings or [fine("settings", f"{station.config} is valid")]
 
 
-def _second_thoughts(station: StationUnderTest) -> list[CheckResult]:
-    settings, findings = station.settings, []
+def _second_thoughts(station: StationUnderTest) -> Iterator[tuple[str, str]]:
+    """Yield what is found, and the remedy."""
+    settings = station.settings
     if settings.station.unassigned == "discard":
-        findings.append(
-            warning(
-                "settings",
-                "clips without an assigned athlete are discarded",
-                station.setting('station.unassigned = "hold" keeps them for review'),
-            )
-        )
+        remedy = station.setting('station.unassigned = "hold" keeps them for review')
+        yield "clips without an assigned athlete are discarded", remedy
     if settings.api.allow_http and settings.api.base_url.startswith("http:"):
-        findings.append(
-            warning(
-                "settings",
-                "the API key is sent without TLS",
-                station.setting("api.base_url with https"),
-            )
-        )
+        yield "the API key is sent without TLS", station.setting("api.base_url with https")
     if settings.disk.reserve_mb == 0:
-        findings.append(
-            warning(
-                "settings",
-                "no disk space is reserved for uploads on a full disk",
-                station.setting("disk.reserve_mb = 32"),
-            )
-        )
+        remedy = station.setting("disk.reserve_mb = 32")
+        yield "no disk space is reserved for uploads on a full disk", remedy
     pin_file = settings.web.pin_file
     if pin_file is not None and settings.web.listen and not _has_content(pin_file):
-        findings.append(
-            warning(
-                "settings",
-                f"no PIN in {pin_file}: only paired devices can log in",
-                f"{how_to_edit(pin_file)}: six characters or more",
-            )
-        )
-    return findings
+        told = f"no PIN in {pin_file}: only paired devices can log in"
+        yield told, f"{how_to_edit(pin_file)}: six characters or more"
+    holds_secret = settings.api.key is not None or settings.web.pin is not None
+    if holds_secret and _is_open(station.config):
+        told = f"{station.config} contains a secret and is readable by every user"
+        yield told, f"sudo chmod o= {station.config}"
 
 
 def _closed(station: StationUnderTest) -> list[CheckResult]:
@@ -374,21 +356,12 @@ def _closed(station: StationUnderTest) -> list[CheckResult]:
     return [broken("settings", told, how_to_give(file, who))]
 
 
-def _open_secrets(station: StationUnderTest) -> list[CheckResult]:
-    holds = station.settings.api.key is not None or station.settings.web.pin is not None
+def _is_open(file: Path) -> bool:
+    """Tell whether a file is open to every user."""
     try:
-        is_open = bool(station.config.stat().st_mode & stat.S_IRWXO)
+        return bool(file.stat().st_mode & stat.S_IRWXO)
     except OSError:
-        return []
-    if not (holds and is_open):
-        return []
-    return [
-        warning(
-            "settings",
-            f"{station.config} contains a secret and is readable by every user",
-            f"sudo chmod o= {station.config}",
-        )
-    ]
+        return False
 
 
 def _has_content(path: Path) -> bool:
