@@ -53,7 +53,7 @@ def _named_file(_ctx: click.Context, _param: click.Parameter, value: Path | None
     return value
 
 
-_config = click.option(
+config_option = click.option(
     "--config",
     "config",
     callback=_named_file,
@@ -62,24 +62,14 @@ _config = click.option(
     help="Settings file.  [default: $SPOTTER_CONFIG, then /etc/spotter/station.toml, "
     "then ~/.config/spotter/station.toml]",
 )
-_json = click.option(
+json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document to standard output."
 )
 
 
-def config_option(command: Command) -> Command:
-    """Give a command `--config`."""
-    return _config(command)
-
-
-def json_option(command: Command) -> Command:
-    """Give a command `--json`."""
-    return _json(command)
-
-
 def standard_options(command: Command) -> Command:
     """Give a command `--config` and `--json`."""
-    return _config(_json(command))
+    return config_option(json_option(command))
 
 
 def loaded_of(config: Path | None) -> Loaded:

@@ -6,7 +6,6 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -30,7 +29,6 @@ from agent.demo import (
 from agent.drill import DrillReport, Scenario, ScenarioResult, run_drill
 from agent.errors import AgentError, BusyError, RequestError
 from agent.facility_demo import facility_demonstration
-from agent.outbox.results import Number
 from agent.sandbox.account import parse_span, roster
 from agent.sandbox.faults import GROUPS, PLACES, STATUS, STATUS_OPTIONS
 from agent.sandbox.server import Sandbox, serve
@@ -242,7 +240,7 @@ def _show(out: Console, outcome: DemoResult) -> None:
         "sha256": f"{session.video_sha256[:16]}…, identical here and at the API",
         "saved": f"{saved_s:.1f} s of {outcome.capture_seconds:.1f} s and "
         f"{size_words(saved_bytes)} of {size_words(outcome.capture_bytes)}",
-        "metrics": ", ".join(_numbers(outcome.numbers)),
+        "metrics": ", ".join(escape(f"{name} {value}") for name, value in outcome.numbers.items()),
         "clip": str(outcome.clip),
         "poster": str(outcome.poster),
         "analysis": str(outcome.document),
@@ -251,13 +249,6 @@ def _show(out: Console, outcome: DemoResult) -> None:
     out.print()
     for name, words in facts.items():
         out.print(f"{name:10} {words}")
-
-
-def _numbers(numbers: Mapping[str, Number]) -> Iterator[str]:
-    """Yield what was measured, as the API names it."""
-
-    for name, value in numbers.items():
-        yield escape(f"{name} {value}")
 
 
 @click.command()

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from agent.backup import BackupContent, settings_of_backup, write_backup
 from agent.cli.care import placed_settings, report_findings
 from agent.cli.common import (
+    Command,
     headed,
     json_option,
     local_time,
@@ -48,10 +49,8 @@ _SHOW_AFTER_S = 2.0
 _PAIR_LINK = re.compile(r"https?://[A-Za-z0-9_.:\[\]-]{1,260}/pair#[a-z2-7]{24}")
 _HEAD = ("STATION", "STATE", "ATHLETE", "TO REVIEW", "TO UPLOAD", "LAST MESSAGE")
 
-HubCommand = TypeVar("HubCommand", bound=Callable[..., object])
-
 _archive = click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-_config = click.option(
+hub_config_option = click.option(
     "--config",
     "config",
     type=click.Path(path_type=Path, dir_okay=False, readable=False),
@@ -62,14 +61,9 @@ _config = click.option(
 )
 
 
-def hub_config_option(command: HubCommand) -> HubCommand:
-    """Give a command of the hub `--config`."""
-    return _config(command)
-
-
-def hub_options(command: HubCommand) -> HubCommand:
+def hub_options(command: Command) -> Command:
     """Give a command of the hub `--config` and `--json`."""
-    return _config(json_option(command))
+    return hub_config_option(json_option(command))
 
 
 @click.group()
