@@ -8,15 +8,15 @@ import sys
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 import click
 from pydantic import ValidationError
 
-from agent.cli.common import print_json, standard_options
-from agent.clock import Instant, read_clock
+from agent.cli.common import print_answer, standard_options
+from agent.clock import read_clock
 from agent.daemon.systemd import start_command, with_config
 from agent.disk.state_folder import rewriting
 from agent.doctor.check import CheckResult, Severity, StationUnderTest, warning
@@ -37,18 +37,6 @@ _HEAD = """\
 # Spotter: the settings of one station, written by `spotter init`.
 # `spotter config` shows every setting in effect, `spotter config --sample` explains all of them.
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedSettings:
-    """What a person says of a new station."""
-
-    activity: str
-    exercise: str | None = None
-    user_id: str | None = None
-    name: str | None = None
-    station_id: str | None = None
-    base_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,51 +86,48 @@ class KeyAnswer(StrEnum):
     UNREACHABLE = "unreachable"  # nobody answered who knows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenFiles:
-    """What was written, and how the key was answered."""
-
-    config: Path
-    kept: Path | None  # the settings of before
-    capture: Path
-    key: KeyAnswer
-    finding: str  # the same in one sentence
-    remedy: str | None
-
-
 def write_station(
-    wanted: WantedSettings,
+    station: Mapping[str, str | None],
     places: SetupPlaces,
     *,
+    base_url: str | None,
     key: str | None,
     key_file: Path | None,
     replace: bool,
-    now: Instant,
-) -> WrittenFiles:
-    """Write the settings of a station, make its folders, and try its key.
+) -> Path | None:
+    """Write the settings of a station, and make its folders; return the copy of those of before.
 
     Args:
-        wanted: what a person says of the station.
+        station: what a person says of it, by the settings of its table.
         places: where its files go.
+        base_url: of the API, if not the default.
         key: a key that was typed: stored in the key file of these places.
         key_file: a file that holds the key; the system's service gets a copy of it.
         replace: whether settings that are there already may be replaced; a copy is kept.
-        now: this moment.
 
     Raises:
         RequestError: what was said contradicts itself, or the file exists.
         ConfigError: the settings would not load, or a place cannot be written.
     """
-    check_movement(wanted.activity, wanted.exercise, barbell_mass_kg=None, incline_deg=None)
     if key_file is not None:
         given = _key_in(key_file)
         key, key_file = (given, None) if places.is_system else (None, key_file.absolute())
     _check_place(places, replace=replace)
-    content = _toml(wanted, places, key_file=key_file or places.key)
-    _check(wanted, content, places.config)
+    content = _toml(
+        {
+            "station": station,
+            "paths": {"capture": places.capture, "state": places.state},
+            "api": {"base_url": base_url, "key_file": key_file or places.key},
+        }
+    )
+    if not all(text.isprintable() for text in (*station.values(), base_url) if text is not None):
+        raise RequestError("a name or id must not contain control characters")
+    try:  # before anything is written
+        Settings.model_validate(tomllib.loads(content))
+    except ValidationError as error:
+        raise RequestError(str(explained(error, places.config, hint=""))) from None
     try:
-        for folder in (places.config.parent, places.state, places.capture):
-            _make_folder(folder, private=not places.is_system and folder != places.capture)
+        _make_folders(places)
         if key is not None:
             _write(places.key, key.strip() + "\n", mode=0o600, group=None)
         elif key_file is None and not places.key.exists():
@@ -154,17 +139,7 @@ def write_station(
             f"{error.filename or places.config}: {error.strerror}",
             hint=_HOW_TO_WRITE.get(error.errno or 0, "check the disk: df"),
         ) from None
-    settings = load_settings(places.config)
-    station = StationUnderTest(settings=settings, config=places.config, now=now, environ=os.environ)
-    answer, finding = try_key(station)
-    return WrittenFiles(
-        config=places.config,
-        kept=kept,
-        capture=settings.paths.capture,
-        key=answer,
-        finding=finding.finding,
-        remedy=finding.remedy,
-    )
+    return kept
 
 
 _HOW_TO_WRITE = {
@@ -200,21 +175,23 @@ def try_key(station: StationUnderTest) -> tuple[KeyAnswer, CheckResult]:
     return KeyAnswer.REFUSED if is_refused else KeyAnswer.UNREACHABLE, judged
 
 
-def next_steps(written: WrittenFiles, places: SetupPlaces) -> list[str]:
+def next_steps(
+    key: KeyAnswer, remedy: str | None, places: SetupPlaces, *, capture: Path
+) -> list[str]:
     """Return what is left for a person to do, in order, each as one line."""
     steps = []
     verify = (
         "sudo spotter doctor" if places.is_system else with_config("spotter doctor", places.config)
     )
-    if written.key is KeyAnswer.UNREACHABLE:
-        steps.append(f"the connection to the API: {written.remedy or verify}")
-    elif written.key is not KeyAnswer.ACCEPTED:
-        steps.append(f"the key: {written.remedy or verify}")
+    if key is KeyAnswer.UNREACHABLE:
+        steps.append(f"the connection to the API: {remedy or verify}")
+    elif key is not KeyAnswer.ACCEPTED:
+        steps.append(f"the key: {remedy or verify}")
     start = start_command(places.config)
     return [
         *steps,
         f"start it: {start}",
-        f"let the camera program write into {written.capture} "
+        f"let the camera program write into {capture} "
         "(Spotter moves files out of it, and deletes them 48 h after delivery)",
         f"verify the installation: {verify}",
     ]
@@ -271,18 +248,7 @@ def can_be_key(text: str) -> bool:
     return 0 < len(text) <= _MOST_KEY_BYTES and is_key(text)
 
 
-def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str:
-    tables: dict[str, dict[str, object]] = {
-        "station": {
-            "id": wanted.station_id,
-            "name": wanted.name,
-            "activity": wanted.activity,
-            "exercise": wanted.exercise,
-            "user_id": wanted.user_id,
-        },
-        "paths": {"capture": places.capture, "state": places.state},
-        "api": {"base_url": wanted.base_url, "key_file": key_file},
-    }
+def _toml(tables: Mapping[str, Mapping[str, object]]) -> str:
     lines = [_HEAD]
     for table, values in tables.items():
         lines.append(f"[{table}]")
@@ -291,19 +257,11 @@ def _toml(wanted: WantedSettings, places: SetupPlaces, *, key_file: Path) -> str
     return "\n".join(lines)
 
 
-def _check(wanted: WantedSettings, content: str, path: Path) -> None:
-    """Refuse what would not load, before anything is written."""
-    if not "".join(value for value in astuple(wanted) if value is not None).isprintable():
-        raise RequestError("a name or id must not contain control characters")
-    try:
-        Settings.model_validate(tomllib.loads(content))
-    except ValidationError as error:
-        raise RequestError(str(explained(error, path, hint=""))) from None
-
-
-def _make_folder(folder: Path, *, private: bool) -> None:
-    if not folder.is_dir():
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
+def _make_folders(places: SetupPlaces) -> None:
+    for folder in (places.config.parent, places.state, places.capture):
+        if not folder.is_dir():
+            private = not places.is_system and folder != places.capture
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o755)
 
 
 def _keep_before(path: Path) -> Path | None:
@@ -370,47 +328,41 @@ def init(
     key = None
     if asks and key_file is None and not places.key.exists():
         key = _ask_key()
-    written = write_station(
-        WantedSettings(
-            activity=activity,
-            exercise=exercise,
-            user_id=user_id,
-            name=name,
-            station_id=station_id,
-            base_url=base_url,
-        ),
-        places,
-        key=key,
-        key_file=key_file,
-        replace=force,
-        now=read_clock(),
+    check_movement(activity, exercise, barbell_mass_kg=None, incline_deg=None)
+    said = {
+        "id": station_id,
+        "name": name,
+        "activity": activity,
+        "exercise": exercise,
+        "user_id": user_id,
+    }
+    kept = write_station(said, places, base_url=base_url, key=key, key_file=key_file, replace=force)
+    settings = load_settings(places.config)
+    station = StationUnderTest(
+        settings=settings, config=places.config, now=read_clock(), environ=os.environ
     )
-    steps = next_steps(written, places)
-    if as_json:
-        document = {
-            "config": str(written.config),
-            "kept": None if written.kept is None else str(written.kept),
-            "capture": str(written.capture),
-            "state": str(places.state),
-            "key": str(written.key),
-            "finding": written.finding,
-            "next": steps,
-        }
-        print_json(document)
-    else:
-        _tell(str(written.config), written.finding, steps)
-        if written.kept is not None:
-            click.echo(f"Previous settings: {written.kept}")
-    if written.key is KeyAnswer.REFUSED:
+    answer, judged = try_key(station)
+    capture = settings.paths.capture
+    steps = next_steps(answer, judged.remedy, places, capture=capture)
+    document = {
+        "config": str(places.config),
+        "kept": None if kept is None else str(kept),
+        "capture": str(capture),
+        "state": str(places.state),
+        "key": str(answer),
+        "finding": judged.finding,
+        "next": steps,
+    }
+    words = [
+        f"Settings written: {places.config}",
+        f"API: {judged.finding}",
+        "Next steps:",
+        *(f"  {number}. {step}" for number, step in enumerate(steps, start=1)),
+        *([] if kept is None else [f"Previous settings: {kept}"]),
+    ]
+    print_answer(document, "\n".join(words), as_json=as_json)
+    if answer is KeyAnswer.REFUSED:
         sys.exit(_REFUSED)
-
-
-def _tell(config: str, api: str, steps: list[str]) -> None:
-    click.echo(f"Settings written: {config}")
-    click.echo(f"API: {api}")
-    click.echo("Next steps:")
-    for number, step in enumerate(steps, start=1):
-        click.echo(f"  {number}. {step}")
 
 
 def _ask_activity(*, asks: bool) -> str:
