@@ -15,12 +15,6 @@ PLACES = (
 )
 
 
-def written(option: tuple[str, str]) -> str:
-    """Return how an option is written, from its name and the placeholder of its value."""
-    name, value = option
-    return f"{name}={value}" if value else name
-
-
 class FaultKind(NamedTuple):
     """One kind of fault: its options, and what it does."""
 
@@ -30,7 +24,7 @@ class FaultKind(NamedTuple):
 
     def form(self, name: str) -> str:
         """Return how it is written, with its options."""
-        told = ",".join(map(written, self.options.items()))
+        told = ",".join(f"{key}={value}" if value else key for key, value in self.options.items())
         return f"{name}:{told}" if told else name
 
 
@@ -41,29 +35,20 @@ class FaultGroup(NamedTuple):
     kinds: dict[str, FaultKind]
 
 
-STATUS = FaultKind(
-    "a response with this status, from 200 to 599",
-    {
-        "error": "WORDS",
-        "code": "CODE",
-        "retry-after": "SECONDS",
-        "body": "html",
-        "early": "",
-        "made": "",
-        "user": "ID",
-    },
-)
-_STATUS_WORDS = {
-    "error": "the error message in the response",
-    "code": "the error_code in the response",
-    "retry-after": "Retry-After header; date+SECONDS: as a date",
-    "body": "HTML instead of JSON",
+# How each option of a status is written, and what it does.
+STATUS_OPTIONS = {
+    "error=WORDS": "the error message in the response",
+    "code=CODE": "the error_code in the response",
+    "retry-after=SECONDS": "Retry-After header; date+SECONDS: as a date",
+    "body=html": "HTML instead of JSON",
     "early": "respond before the body is read, then close",
     "made": "the session is created nevertheless",
-    "user": "only for uploads of this athlete",
+    "user=ID": "only for uploads of this athlete",
 }
-# How each of its options is written, and what it does.
-STATUS_OPTIONS = {written(option): _STATUS_WORDS[option[0]] for option in STATUS.options.items()}
+STATUS = FaultKind(
+    "a response with this status, from 200 to 599",
+    {name: value for name, _, value in (option.partition("=") for option in STATUS_OPTIONS)},
+)
 
 GROUPS = (
     FaultGroup(
