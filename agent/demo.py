@@ -215,7 +215,7 @@ def demonstration(tell: Tell, *, keep: bool = False) -> Iterator[DemoResult]:
     with prepared_demo() as (place, sandbox):
         listen = free_address() if keep else ""
         write_station_settings(place, sandbox.base_url, listen)
-        with _daemon(place) as daemon:
+        with _ended(start_daemon(place.config, log=place.log)) as daemon:
             _film(place.capture / "platform-1.mp4", tell)
             outcome = _follow(place, sandbox, daemon, tell)
             yield replace(outcome, page=f"http://{listen}" if keep else None)
@@ -312,13 +312,12 @@ def free_address(port: int = _USUAL_PORT) -> str:
 
 
 @contextlib.contextmanager
-def _daemon(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the real daemon, its log beside its state."""
-    daemon = start_daemon(place.config, log=place.log)
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """Let a process run, and end it afterwards."""
     try:
-        yield daemon
+        yield process
     finally:
-        end_daemon(daemon)
+        end_daemon(process)
 
 
 def _film(path: Path, tell: Tell) -> None:
@@ -429,24 +428,22 @@ def live_demonstration() -> Iterator["LiveStation"]:
     with prepared_demo() as (place, sandbox):
         listen = free_address()
         write_station_settings(place, sandbox.base_url, listen, athlete=None)
-        with _daemon(place) as daemon, _recorder(place) as recorder:
+        with (
+            _ended(start_daemon(place.config, log=place.log)) as daemon,
+            _ended(_start_recorder(place)) as recorder,
+        ):
             yield LiveStation(place, f"http://{listen}", (daemon, recorder))
 
 
-@contextlib.contextmanager
-def _recorder(place: DemoPlace) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the real recorder on the drawn athlete, its log beside the daemon's."""
+def _start_recorder(place: DemoPlace) -> subprocess.Popen[bytes]:
+    """Start the real recorder on the drawn athlete, its log beside the daemon's."""
     config = place.folder / "recorder-main.toml"
     settings = _RECORDER_SETTINGS.format(
         capture=json.dumps(str(place.capture)),
         socket=json.dumps(str(StateFolder(place.state).recorder_socket)),
     )
     config.write_text(settings, encoding="utf-8")
-    process = start_command(["record"], config, log=place.folder / "recorder.log")
-    try:
-        yield process
-    finally:
-        end_daemon(process)
+    return start_command(["record"], config, log=place.folder / "recorder.log")
 
 
 class LiveStation:
