@@ -27,8 +27,8 @@ from agent.logs import HIDDEN, hide_always, redacted
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import Identities
-from agent.settings import Settings, effective, read_api_key
-from agent.settings.model import read_mqtt_password, read_tap_token, read_webhook_secret
+from agent.settings import Settings, effective
+from agent.settings.model import read_secrets
 
 NAME = "NAME"
 FILE = "FILE"
@@ -257,19 +257,14 @@ def _texts(
 
 def scrubber_of(settings: Settings) -> Scrubber:
     """Return what takes this station's people and secrets out of texts."""
-    for secret in (settings.web.pin, settings.web.metrics_token):
-        hide_always(None if secret is None else secret.get_secret_value())
     web = settings.web
+    for secret in (web.pin, web.metrics_token):
+        hide_always(None if secret is None else secret.get_secret_value())
     for path in (web.pin_file, web.page_pin_file, web.metrics_token_file):
         hide_always(_content(path))
-    hide_always(read_api_key(settings.api, os.environ))
-    hide_always(read_webhook_secret(settings.webhook, os.environ))
-    hide_always(read_mqtt_password(settings.mqtt, os.environ))
-    hide_always(read_tap_token(settings.web, os.environ))
-    user_ids: set[str] = set()
+    read_secrets(settings, os.environ)  # which hides them, too
+    user_ids = set() if settings.station.user_id is None else {settings.station.user_id}
     names: set[str] = set()
-    if settings.station.user_id is not None:
-        user_ids.add(settings.station.user_id)
     try:
         with opened_as_it_is(settings.paths.state) as outbox:
             if outbox is not None:
