@@ -1,6 +1,5 @@
 """Renders the scene, and writes a storyboard as a real H.264 file that grows on the disk."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -334,17 +333,14 @@ class SceneCamera:
         path: Path,
         *,
         on_frame: Callable[[int], None] | None = None,
-        realtime: bool = False,
     ) -> None:
         """Write the capture straight to `path`, frame by frame.
 
         Args:
             path: its suffix says the container: .mp4, .mkv, .mov, .avi.
             on_frame: called with the number of frames written so far.
-            realtime: take as long as a real recording would.
         """
         story = self._story
-        began_s = time.monotonic()
         with av.open(str(path), "w", options=dict(self._options)) as target:
             stream = self._stream(target)
             for index in range(story.frame_count):
@@ -353,9 +349,6 @@ class SceneCamera:
                 target.mux(stream.encode(frame))
                 if on_frame is not None:
                     on_frame(index + 1)
-                if realtime:
-                    due_s = began_s + (index + 1) / story.fps
-                    time.sleep(max(0.0, due_s - time.monotonic()))
             target.mux(stream.encode(None))
 
     def _stream(self, target: OutputContainer) -> VideoStream:
