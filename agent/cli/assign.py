@@ -103,31 +103,15 @@ def assign(
         if clear or nobody:
             speak = assignments.clear_assignment if clear else assignments.assign_nobody
             return speak(outbox, now=now, set_by=SET_BY)
-        return _assign(outbox, rules, now, user_id, guest, options, again=again, lasts_s=lasts_s)
+        usual = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
+        wanted = options.over(rules.default) or (None if again else usual)
+        with outbox.transaction():
+            key = user_id or note_guest(outbox, guest or "", now_s=now.utc_s).key
+            return assignments.assign_person(
+                outbox, key, wanted, rules=rules, now=now, set_by=SET_BY, lasts_s=lasts_s
+            )
 
     _speak(say, config=config, as_json=as_json)
-
-
-def _assign(
-    outbox: Outbox,
-    rules: StationRules,
-    now: Instant,
-    user_id: str | None,
-    guest: str | None,
-    options: MovementOptions,
-    *,
-    again: bool,
-    lasts_s: float | None,
-) -> Assignment:
-    """Put an athlete or a guest on the station."""
-    wanted = options.over(rules.default)
-    if wanted is None and not again:
-        wanted = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
-    with outbox.transaction():
-        key = user_id or note_guest(outbox, guest or "", now_s=now.utc_s).key
-        return assignments.assign_person(
-            outbox, key, wanted, rules=rules, now=now, set_by=SET_BY, lasts_s=lasts_s
-        )
 
 
 @click.command()
