@@ -18,7 +18,6 @@ from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 from agent.api.client import KEY_HEADERS, ApiKey
 from agent.api.documents import export_path
 from agent.api.downloads import DownloadProgress, Pace
-from agent.api.downloads import DownloadProgress as Told
 from agent.api.responses import ApiResponse
 from agent.cli.common import (
     Since,
@@ -396,7 +395,7 @@ def download_into(settings: Settings, outbox: Outbox, entry: Entry, folder: Path
     ) as shown:
         bar = shown.add_task("analysed video", total=None)
 
-        def pace(progress: Told) -> None:
+        def pace(progress: DownloadProgress) -> None:
             shown.update(bar, completed=progress.have_bytes, total=progress.total_bytes)
 
         with file_for_person(settings, video) as here:
