@@ -13,6 +13,7 @@ neither is a pull: who throws a bar up may leave the ground, too, but then gets 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,8 +63,9 @@ _LARGE, _ENOUGH = 0.35, 0.6  # shares of the longest and of the usual way
 _QUIET = 5  # samples of the grid over which a body is judged quiet
 _PUT_DOWN = 10  # the same, for which hands hang between two lifts; at the bottom of a squat it is 5
 _FAR = 0.65  # share of the range
-_AT_AN_END = 0.25  # the same
+_UP, _DOWN = 0.4, 0.25  # the same from the upper end, and from the lower one
 _PREPARES_S, _PREPARES = 0.8, 1.5  # at a bar, and against the time between two pulls
+_FURTHER = 0.12  # torsos that hands reach down to the floor, and not in the set
 _STAYS = 5  # samples of the grid for which somebody is seen standing behind a set
 _RISE = 0.22  # torsos that hips rise before a jump's highest point and fall after it
 _FEET_RISE = 0.12  # torsos that the feet rise with them
@@ -406,17 +408,21 @@ def _count_upright_lifts(motion: Motion, inside: Mask) -> int:
         return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
     lifts = arrivals(body, least=_BODY_WAY)
     if lifts:
-        return lifts - _stands_up_without_bar(motion, inside, lifts)
+        return lifts - _without_weight(motion, inside, lifts)
     return max(arrivals(hands, least=_HANDS_WAY), _count_each_hand(motion.wrist_heights[inside]))
 
 
-def _stands_up_without_bar(motion: Motion, inside: Mask, lifts: int) -> bool:
-    """Tell whether somebody bends down to a bar, lifts it some times, lets go of it and stands up.
+def _without_weight(motion: Motion, inside: Mask, lifts: int) -> int:
+    """Return how many of the times that somebody goes down are no repetitions, 0 to 2.
 
-    The last time up is no repetition then.  Who does so prepares at the bar for longer than
-    between two pulls, with hanging hands, and stands up at least as fast as with the bar; the last
-    pull of a set whose bar is dropped from above is its slowest one.  Where the recording ends
-    with the last way up, the bar is taken to be in the hands.
+    - Who takes weights from the floor and puts them back reaches further down for them than in
+      between, as in lunges and in pulls that end at the shins.
+    - Who bends down to a bar, lifts it some times and lets go of it stands up without it.  That is
+      somebody who prepares at the bar for longer than between two pulls, and who stands up at least
+      as fast as with the bar; the last pull of a set whose bar is dropped from above is its slowest
+      one.  Where the recording ends with the last way up, the bar is taken to be in the hands.
+
+    Both have hands that hang.
 
     Args:
         motion: a body's curves.
@@ -424,27 +430,29 @@ def _stands_up_without_bar(motion: Motion, inside: Mask, lifts: int) -> bool:
         lifts: how often it goes down.
     """
     heights = ((motion.hip_height + motion.trunk_height) / 2)[inside]
-    low, high = np.percentile(heights, [5, 95])
-    near = _AT_AN_END * (high - low)
-    downs, ups = (
-        runs(bridged(end, _QUIET)) for end in (heights < low + near, heights > high - near)
-    )
+    highest, way = np.percentile(heights, 97), _range(heights)
+    ups = runs(bridged(heights > highest - _UP * way, _QUIET))
     last = int(np.flatnonzero(inside)[-1])
     behind = motion.visit[last : last + 1 + _STAYS]
     if (
-        not 1 < lifts == len(downs) == len(ups) - 1
+        not 1 < lifts == len(ups) - 1
         or np.percentile(motion.wrist_height[inside], 90) > _HANGING_ABOUT
         or len(behind) <= _STAYS
         or (behind != motion.visit[last]).any()
     ):
-        return False
-    holds_s, ways_s = (
-        [(end - begin + 1) / GRID_FPS for begin, end in parts]
-        for parts in (downs, [(down[1], up[0]) for down, up in zip(downs, ups[1:], strict=True)])
-    )
-    between = float(np.median(holds_s[1:-1])) if lifts > 2 else 0.0
-    prepares = holds_s[0] > max(_PREPARES_S, _PREPARES * between)
-    return prepares and ways_s[-1] < float(np.median(ways_s[:-1])) + 1.5 / GRID_FPS
+        return 0
+    hands = (motion.trunk_height + motion.wrist_height)[inside]
+    holds_s, ways_s, reached = [], [], []
+    for begin, end in ((one[1], other[0]) for one, other in pairwise(ups)):
+        below = begin + np.flatnonzero(heights[begin:end] < heights[begin:end].min() + _DOWN * way)
+        holds_s.append((below[-1] - below[0] + 1) / GRID_FPS)
+        ways_s.append((end - below[-1]) / GRID_FPS)
+        reached.append(float(np.median(hands[below])))
+    if lifts > _SET and max(reached[0], reached[-1]) < min(reached[1:-1]) - _FURTHER:
+        return 2
+    prepares_s = max(_PREPARES_S, _PREPARES * float(np.median(holds_s[1:-1] or [0.0])))
+    stands_fast = ways_s[-1] < float(np.median(ways_s[:-1])) + 1.5 / GRID_FPS
+    return int(holds_s[0] > prepares_s and stands_fast)
 
 
 def _count_each_hand(wrists: FloatArray) -> int:
