@@ -227,24 +227,38 @@ def hinges() -> DrawnMovement:
     return _set(STANDING, replace(bent, **_both(wrist=(0.02, -0.335))))
 
 
-_PREPARES_S, _LETS_GO_S = 2.0, 0.7  # at the bar
+_PREPARES_S, _LETS_GO_S = 2.0, 0.7  # at the floor
+_PULL_S = 1.3 * _UP_S  # with a bar
+_AT_FLOOR = replace(
+    STANDING, hip_forward=-0.14, hip_up=0.37, lean_deg=52, **_both(wrist=(0.02, -0.335))
+)
 
 
 def deadlifts() -> DrawnMovement:
     """Three pulls from the floor: bend down, prepare at the bar, and in the end let go of it."""
-    at_bar = replace(STANDING, hip_forward=-0.14, hip_up=0.37, lean_deg=52)
-    low = replace(at_bar, **_both(wrist=(0.02, -0.335)))
-    at_s = _DOWN_S + _PREPARES_S
-    keys = [KeyPose(0.0, STANDING), KeyPose(_DOWN_S, low), KeyPose(at_s, low)]
-    for number in range(_REPS):
-        rests_s = _PAUSE_S if number < _REPS - 1 else _LETS_GO_S
-        for seconds, posture in (
-            *((_UP_S * 1.3, STANDING), (_PAUSE_S, STANDING)),
-            *((_DOWN_S, low), (rests_s, low)),
-        ):
-            at_s += seconds
-            keys.append(KeyPose(at_s, posture))
-    return through(*keys, KeyPose(at_s + _UP_S, STANDING), reps=_REPS)
+    lift = [(_PULL_S, STANDING), (_PAUSE_S, STANDING), (_DOWN_S, _AT_FLOOR), (0.4, _AT_FLOOR)]
+    return _after_one_another(
+        *((_DOWN_S, _AT_FLOOR), (_PREPARES_S, _AT_FLOOR), *_REPS * lift),
+        *((_LETS_GO_S, _AT_FLOOR), (_UP_S, STANDING)),
+    )
+
+
+def romanian_deadlifts() -> DrawnMovement:
+    """Take a bar from the floor, lower it three times to the shins, and put it back."""
+    bent = replace(STANDING, hip_forward=-0.16, hip_up=0.45, lean_deg=60)
+    shins = replace(bent, **_both(wrist=(0.02, -0.335)))
+    lift = [(_DOWN_S, shins), (_PULL_S, STANDING), (_PAUSE_S, STANDING)]
+    return _after_one_another(
+        *((_DOWN_S, _AT_FLOOR), (_PAUSE_S, _AT_FLOOR), (_PULL_S, STANDING), (_PAUSE_S, STANDING)),
+        *(*_REPS * lift, (_DOWN_S, _AT_FLOOR), (_LETS_GO_S, _AT_FLOOR), (_UP_S, STANDING)),
+    )
+
+
+def _after_one_another(*steps: tuple[float, Posture]) -> DrawnMovement:
+    """Return three repetitions that begin standing: so many seconds to each posture."""
+    at_s = np.cumsum([seconds for seconds, _ in steps])
+    keys = _keys(at_s, [posture for _, posture in steps])
+    return through(KeyPose(0.0, STANDING), *keys, reps=_REPS)
 
 
 def lunges() -> DrawnMovement:

@@ -260,6 +260,7 @@ REPERTOIRE: dict[str, Act] = {
         *(motions.squats, motions.raises, motions.curls, motions.presses, motions.hinges),
         *(motions.lunges, motions.one_armed_curls, motions.rows, motions.push_ups),
         *(motions.pull_ups, motions.walking_lunges, motions.deadlifts),
+        motions.romanian_deadlifts,
     ),
     **_acts("jumping", motions.jumping_jacks, motions.skipping),
     "countermovement_jump": Act(

@@ -303,6 +303,7 @@ _EXERCISES: Sequence[tuple[str, View, str, Sequence[PictureLayer]]] = (
     *(("jumping_jacks", "side", JUMP, ()), ("jumping_jacks", "front", JUMP, ())),
     *(("rows", "side", LIFT, ()), ("deadlifts", "side", LIFT, ())),
     *(("deadlifts", "oblique", LIFT, ()), ("deadlifts", "front", LIFT, ())),
+    *(("romanian_deadlifts", "side", LIFT, ()), ("romanian_deadlifts", "front", LIFT, ())),
 )
 GYM: Mapping[str, Capture] = {
     f"{what}_{view}": _short(

@@ -83,6 +83,7 @@ def test_efforts_are_found_whole_and_nothing_else_is(name: str) -> None:
         *("walking_lunges_side", "walking_lunges_oblique", "one_armed_curls_side"),
         *("jumping_jacks_side", "jumping_jacks_front", "squats_oblique", "curls_side"),
         *("deadlifts_side", "deadlifts_oblique", "deadlifts_front"),
+        *("romanian_deadlifts_side", "romanian_deadlifts_front"),
     ],
 )
 def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
