@@ -115,6 +115,8 @@ class _Station:
         self.hang_up()
         self._link, _ = self._listener.accept()
         self.is_connected = True
+        # A recorder hangs up on a daemon that takes none of its reports for 40 s.
+        threading.Thread(target=_take_reports, args=(self._link.dup(),), daemon=True).start()
 
     def arm(self) -> None:
         self.windows.append([_boot_s(), float("inf")])
@@ -130,6 +132,8 @@ class _Station:
 
     def hang_up(self) -> None:
         if self._link is not None:
+            with suppress(OSError):  # the recorder was killed
+                self._link.shutdown(socket.SHUT_RDWR)  # closes the reader's end, too
             self._link.close()
 
     def close(self) -> None:
@@ -150,6 +154,12 @@ class _Station:
                 begin - _PRE_ROLL_S - late_s <= at_s <= end + late_s for begin, end in self.windows
             )
         ]
+
+
+def _take_reports(link: socket.socket) -> None:
+    with link, suppress(OSError):
+        while link.recv(1 << 16):
+            pass
 
 
 def play(root: Path, camera: _Camera, cycles: int, *, kill_every: int, seed: int = 7) -> None:
