@@ -12,8 +12,8 @@ import pytest
 
 from agent.card_reader import CardSender
 from agent.errors import RequestError
+from agent.web import server
 from agent.web import server as web_server
-from agent.web import tls_acceptor
 from tests.facility import Hub
 from tests.served_page import ServedPage, page_settings, served_page
 
@@ -143,7 +143,7 @@ def test_a_head_without_an_end_is_bounded(encrypted: ServedPage) -> None:
 def test_who_is_slow_is_ended_in_time_and_holds_nobody_up(
     encrypted: ServedPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tls_acceptor, "_WITHIN_S", 1.5)
+    monkeypatch.setattr(server, "_PLAIN_WITHIN_S", 1.5)
     with contextlib.ExitStack() as held:
         slow = [held.enter_context(connect(encrypted, "127.0.0.9")) for _ in range(10)]
         for one in slow[:5]:

@@ -8,8 +8,8 @@ from agent.camera_link import PictureKind, StillPicture
 from agent.recorder.filming import StillSource
 from agent.recorder.packets import StreamPacket
 from agent.recorder.policy import FilmedCamera
+from agent.recorder.run import StillMaker
 from agent.recorder.source import CameraError, CameraFormat, opened_camera
-from agent.recorder.still import StillMaker
 from tests.recorder import make_video, shown_s
 
 
