@@ -450,7 +450,7 @@ def _without_weight(motion: Motion, inside: Mask, lifts: int) -> int:
         reached.append(float(np.median(hands[below])))
     if lifts > _SET and max(reached[0], reached[-1]) < min(reached[1:-1]) - _FURTHER:
         return 2
-    prepares_s = max(_PREPARES_S, _PREPARES * float(np.median(holds_s[1:-1] or [0.0])))
+    prepares_s = max(_PREPARES_S, _PREPARES * float(np.median(holds_s[1:-1] or holds_s[1:])))
     stands_fast = ways_s[-1] < float(np.median(ways_s[:-1])) + 1.5 / GRID_FPS
     return int(holds_s[0] > prepares_s and stands_fast)
 

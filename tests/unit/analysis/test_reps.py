@@ -271,3 +271,12 @@ def test_hands_that_a_bar_hides_are_not_counted_in_place_of_the_body() -> None:
     seen = replace(low, hands_up=0.0)
 
     assert reps([(0.5, bar), (0.9, low), (0.3, low), (0.4, seen), (0.4, low), (0.9, bar)]) == 1
+
+
+def test_two_slow_squats_with_hanging_hands_are_two() -> None:
+    """Below the first one nobody prepares for longer than below the second."""
+    low = Posture(hips_down=0.6)
+    squat = ((2.0, low), (0.9, low), (2.0, STANDING), (1.0, STANDING))
+    motion = motion_of(poses((1.0, STANDING), *squat, *squat, (1.0, STANDING)))
+
+    assert count_reps(motion, "weightlifting", Interval(start_s=0.5, end_s=13.0)) == 2
