@@ -8,8 +8,8 @@ plausible cycle, and each of its parts is a sign:
 - *flying*: hips and feet go up together;
 - *hopping*: hips and both feet go up and down together, in a rhythm, as over a rope, or straight
   arms do, to overhead and back, and the hips a little, as in jumping jacks;
-- *running*: the legs swing fast and in turn for some time, on the spot or far faster than anybody
-  walks;
+- *running*: the legs swing fast and in turn for some time, on the spot, or the body gets on far
+  faster than anybody walks, across the picture or by growing and shrinking in it;
 - *busy* (only where nothing is known of the station's activity): the posture keeps changing for
   long, apart from walking.
 
@@ -112,19 +112,9 @@ def signs_of(
     none = np.zeros(len(motion.visit), dtype=np.bool_)
     if not len(none):  # not one picture could be looked at
         swings = Swings(hips=[], trunk=[], hands=[], each_hand=[])
-        signs = (
-            "low",
-            "raised",
-            "flying",
-            "hopping",
-            "running",
-            "busy",
-            "walking",
-            "steps",
-            "comes",
-        )
+        masks = (field.name for field in fields(EffortSignals) if field.type is Mask)
         return EffortSignals(
-            **dict.fromkeys(signs, none), travel=none.astype(np.float64), swings=swings
+            **dict.fromkeys(masks, none), travel=none.astype(np.float64), swings=swings
         )
     walking, found = _walking(motion), motion.is_found
     steps, travel = _steps(motion), _travel(motion)
