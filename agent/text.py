@@ -14,6 +14,16 @@ def counted(number: int, one: str, many: str | None = None) -> str:
     return f"{number} {one if number == 1 else many or f'{one}s'}"
 
 
+def gettext_noop(message: str) -> str:
+    """Mark a message for the page's catalogues: it is translated where it is shown."""
+    return message
+
+
+def ngettext_noop(one: str, many: str) -> tuple[str, str]:
+    """Mark a message with a number, in its forms for one and for any other."""
+    return one, many
+
+
 NOT_PLAIN = "not-a-plain-name"
 _LONGEST_BYTES = 255
 

@@ -18,7 +18,8 @@ from agent.settings.model import LOCALES
 from tests.conftest import REPOSITORY
 
 SOURCE = "en"
-WEB = REPOSITORY / "agent" / "web"
+AGENT = REPOSITORY / "agent"
+WEB = AGENT / "web"
 _METHODS = [("**.py", "python"), ("templates/**.html", "jinja2")]
 _OPTIONS = {"templates/**.html": {"silent": "false"}}
 _KEYWORDS: dict[str, tuple[int, ...] | None] = {
@@ -28,6 +29,7 @@ _KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "translated": None,
     "ngettext": (1, 2),
 }
+_MARKED: dict[str, tuple[int, ...] | None] = {"gettext_noop": None, "ngettext_noop": (1, 2)}
 _HEADERS = ("Language:", "Plural-Forms:", "MIME-Version:", "Content-Type:", "Content-Transfer-")
 _COMMENT = """\
 # The page of Spotter in a language of its own.
@@ -74,7 +76,8 @@ def extracted() -> Catalog:
         comment_tags=("Translators:",),
         strip_comment_tags=True,
     )
-    for _, _, message, comments, context in found:
+    marked = extract_from_dir(AGENT, method_map=_METHODS[:1], keywords=_MARKED)
+    for _, _, message, comments, context in (*found, *marked):
         template.add(message, None, auto_comments=comments, context=context)
     return template
 

@@ -23,7 +23,7 @@ from agent.disk.rights import (
 from agent.disk.state_folder import born_ns_of, walk
 from agent.intake.stability import WriterState, writer_state
 from agent.settings import Settings
-from agent.text import printable_file_name
+from agent.text import gettext_noop, ngettext_noop, printable_file_name
 
 _GROWS_S = 12.0  # recorders flush every few seconds; a file that grows may get its rights yet
 _MUST_BE_IN_S = 120.0  # on top of the longest settling
@@ -67,33 +67,34 @@ class LeftFootage:
         return (one if self.count == 1 else many) % {"n": self.count, "name": self.name}
 
 
-# The page's catalogues have the same sentences; a test compares them.
 WORDS = {
-    LeftReason.FILE_CLOSED: (
+    LeftReason.FILE_CLOSED: ngettext_noop(
         "%(n)s recording cannot be read and moved by Spotter: %(name)s.",
         "%(n)s recordings cannot be read and moved by Spotter, such as %(name)s.",
     ),
-    LeftReason.FOLDER_CLOSED: (
+    LeftReason.FOLDER_CLOSED: ngettext_noop(
         "%(n)s folder in the capture folder is closed to Spotter: %(name)s.",
         "%(n)s folders in the capture folder are closed to Spotter, such as %(name)s.",
     ),
-    LeftReason.LINK: (
+    LeftReason.LINK: ngettext_noop(
         "%(n)s link in the capture folder is not followed: %(name)s.",
         "%(n)s links in the capture folder are not followed, such as %(name)s.",
     ),
-    LeftReason.HELD_OPEN: (
+    LeftReason.HELD_OPEN: ngettext_noop(
         "%(n)s recording has not been closed by its program: %(name)s.",
         "%(n)s recordings have not been closed by their program, such as %(name)s.",
     ),
-    LeftReason.GROWING: (
+    LeftReason.GROWING: ngettext_noop(
         "%(n)s recording has been growing for more than 2 hours: %(name)s.",
         "%(n)s recordings have been growing for more than 2 hours, such as %(name)s.",
     ),
 }
 REMEDIES = {
-    LeftReason.LINK: "copy the videos themselves into the capture folder",
-    LeftReason.HELD_OPEN: "restart the program that recorded it",
-    LeftReason.GROWING: "set the camera program to begin a new file every few minutes",
+    LeftReason.LINK: gettext_noop("copy the videos themselves into the capture folder"),
+    LeftReason.HELD_OPEN: gettext_noop("restart the program that recorded it"),
+    LeftReason.GROWING: gettext_noop(
+        "set the camera program to begin a new file every few minutes"
+    ),
 }
 
 

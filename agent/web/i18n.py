@@ -144,11 +144,6 @@ FAULTS: Mapping[str, str] = {  # of a recording that could not be processed
     "internal": N_("Internal error."),
 }
 OTHER_FAULT = N_("It could not be processed.")
-LEFT_REMEDIES: Mapping[str, str] = {  # of footage that stays in the capture folder
-    "link": N_("copy the videos themselves into the capture folder"),
-    "held_open": N_("restart the program that recorded it"),
-    "growing": N_("set the camera program to begin a new file every few minutes"),
-}
 ANALYSIS_STATES: Mapping[str, str] = {  # of an uploaded take
     "waiting": N_("Analysis in progress"),
     "failed": N_("Analysis failed"),

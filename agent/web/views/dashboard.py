@@ -7,7 +7,7 @@ from hashlib import sha256
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
-from agent.intake.left_behind import LeftFootage, LeftReason, left_footage
+from agent.intake.left_behind import REMEDIES, WORDS, LeftFootage, left_footage
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.disk import read_disk
 from agent.outbox.roster import RosterAthlete, key_of
@@ -20,7 +20,6 @@ from agent.web.context import PageContext
 from agent.web.i18n import (
     INTAKE_PAUSED,
     INTAKE_PAUSED_OTHERWISE,
-    LEFT_REMEDIES,
     STATES,
     UPLOADS_PAUSED,
     UPLOADS_PAUSED_OTHERWISE,
@@ -249,43 +248,8 @@ def read_state(source: PageContext, *, is_filming: bool) -> StatusLine:
 
 def left_words(left: LeftFootage, texts: Texts) -> str:
     """Return what stays in the capture folder and what to do, as the status says it."""
-    match left.reason:
-        case LeftReason.FILE_CLOSED:
-            told = texts.ngettext(
-                "%(n)s recording cannot be read and moved by Spotter: %(name)s.",
-                "%(n)s recordings cannot be read and moved by Spotter, such as %(name)s.",
-                left.count,
-                name=left.name,
-            )
-        case LeftReason.FOLDER_CLOSED:
-            told = texts.ngettext(
-                "%(n)s folder in the capture folder is closed to Spotter: %(name)s.",
-                "%(n)s folders in the capture folder are closed to Spotter, such as %(name)s.",
-                left.count,
-                name=left.name,
-            )
-        case LeftReason.LINK:
-            told = texts.ngettext(
-                "%(n)s link in the capture folder is not followed: %(name)s.",
-                "%(n)s links in the capture folder are not followed, such as %(name)s.",
-                left.count,
-                name=left.name,
-            )
-        case LeftReason.HELD_OPEN:
-            told = texts.ngettext(
-                "%(n)s recording has not been closed by its program: %(name)s.",
-                "%(n)s recordings have not been closed by their program, such as %(name)s.",
-                left.count,
-                name=left.name,
-            )
-        case LeftReason.GROWING:
-            told = texts.ngettext(
-                "%(n)s recording has been growing for more than 2 hours: %(name)s.",
-                "%(n)s recordings have been growing for more than 2 hours, such as %(name)s.",
-                left.count,
-                name=left.name,
-            )
-    remedy = left.remedy if left.has_command else texts.gettext(LEFT_REMEDIES[left.reason])
+    told = texts.ngettext(*WORDS[left.reason], left.count, name=left.name)
+    remedy = left.remedy if left.has_command else texts.gettext(REMEDIES[left.reason])
     what_to_do = texts.gettext("What to do: %(remedy)s", remedy=remedy)
     return f"{told} {what_to_do}"
 

@@ -12,9 +12,15 @@ from agent.clock import read_clock
 from agent.disk.state_folder import StateFolder
 from agent.doctor.check import StationUnderTest
 from agent.doctor.recordings import check_camera
-from agent.intake.left_behind import WORDS, LeftFootage, LeftReason, left_footage
+from agent.intake.left_behind import (
+    REMEDIES,
+    WORDS,
+    LeftFootage,
+    LeftReason,
+    left_footage,
+)
 from agent.settings import Settings
-from agent.web.i18n import LEFT_REMEDIES, Texts
+from agent.web.i18n import Texts
 from agent.web.views.dashboard import left_words
 from tests.served_page import page_settings, served_page
 from tests.station import Station
@@ -171,7 +177,7 @@ def test_the_page_has_the_words_of_the_status(reason: LeftReason, count: int) ->
     assert english.startswith(f"{one.words()} What to do: ")
     assert german.startswith(f"{count} ") and "100% set.mp4" in german and german != english
     assert set(WORDS) == set(LeftReason)
-    assert {str(one) for one in LeftReason} - set(LEFT_REMEDIES) == {"file_closed", "folder_closed"}
+    assert one.has_command == (reason not in REMEDIES)
 
 
 def test_it_is_read_with_the_station_clock(tmp_path: Path) -> None:

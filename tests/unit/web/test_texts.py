@@ -27,9 +27,11 @@ from tests import messages
 from tests.conftest import REPOSITORY
 from tests.messages import Translations
 
-WEB = REPOSITORY / "agent" / "web"
+AGENT = REPOSITORY / "agent"
+WEB = AGENT / "web"
 LANGUAGES = ("en", "de")
 _ARGUMENTS = {"gettext": 1, "translated": 1, "N_": 1, "ngettext": 2, "plural": 2}
+_MARKED = {"gettext_noop": 1, "ngettext_noop": 2}  # anywhere in the agent
 
 
 def gaps(text: str) -> set[str]:
@@ -43,12 +45,13 @@ def forms(message: object) -> tuple[str, ...]:
 
 def asked() -> Iterator[tuple[str, ...]]:
     """Every message of the code and the templates, found without Babel."""
-    for path in WEB.rglob("*.py"):
+    for path in AGENT.rglob("*.py"):
+        known = _MARKED | (_ARGUMENTS if path.is_relative_to(WEB) else {})
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
             name = str(getattr(node.func, "attr", "") or getattr(node.func, "id", ""))
-            given = node.args[: _ARGUMENTS.get(name, 0)]
+            given = node.args[: known.get(name, 0)]
             texts = [str(a.value) for a in given if isinstance(a, ast.Constant)]
             if texts and len(texts) == len(given):
                 yield tuple(texts)
