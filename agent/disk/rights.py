@@ -77,7 +77,7 @@ def may_take(path: Path, who: ServiceUser) -> bool:
     Raises:
         OSError: it is not there, or hidden from whoever asks.
     """
-    return _has(path, who, READ) and may_empty(path.parent, who) and not _is_kept(path, who)
+    return FolderRights(path.parent, who).may_take(path.name, path.stat())
 
 
 def may_list(folder: Path, who: ServiceUser) -> bool:
@@ -99,48 +99,53 @@ def may_empty(folder: Path, who: ServiceUser) -> bool:
 
 
 def _has(path: Path, who: ServiceUser, wanted: int) -> bool:
-    """Tell whether a user has rights; the system, which knows access lists, is asked if it can be.
+    """Tell whether a user has rights.
 
     Raises:
         OSError: it is not there, or hidden from whoever asks.
     """
-    found = path.stat()
+    return _grants(path, path.stat(), who, wanted)
+
+
+def _grants(path: Path | str, found: os.stat_result, who: ServiceUser, wanted: int) -> bool:
+    """Tell whether a user has rights; the system, which knows access lists, is asked if it can be.
+
+    Args:
+        path: where it is.
+        found: what is there.
+        who: the user.
+        wanted: the rights.
+    """
     if who.uid == os.geteuid():
         return os.access(path, wanted, effective_ids=True)
     return may(found, who, wanted)
 
 
-def _is_kept(path: Path, who: ServiceUser) -> bool:
-    """Tell whether a file stays in its folder because that is sticky, as `/tmp` is."""
-    folder = path.parent.stat()
-    owners = {0, folder.st_uid, path.lstat().st_uid}
-    return bool(folder.st_mode & stat.S_ISVTX) and who.uid not in owners
-
-
 class FolderRights:
     """What a user may do with the files of one folder, for asking about many of them."""
 
-    def __init__(self, folder: Path, descriptor: int, who: ServiceUser) -> None:
+    def __init__(self, folder: Path, who: ServiceUser) -> None:
         """Look at the folder.
 
         Raises:
             OSError: it is not there, or hidden from whoever asks.
         """
-        found = os.fstat(descriptor)
-        self._who, self._descriptor = who, descriptor
-        self._may_empty = may_empty(folder, who)
+        found = folder.stat()
+        self._who, self._folder = who, f"{folder}"
+        self._may_empty = _grants(folder, found, who, ALL)
         self._owners = {0, found.st_uid} if found.st_mode & stat.S_ISVTX else None
 
     def may_take(self, name: str, found: os.stat_result) -> bool:
-        """Tell the same as the function of that name, of a file that is no link."""
-        who = self._who
-        if not self._may_empty:
-            return False
-        if self._owners is not None and who.uid not in self._owners | {found.st_uid}:
-            return False
-        if who.uid == os.geteuid():
-            return os.access(name, os.R_OK, dir_fd=self._descriptor, effective_ids=True)
-        return may(found, who, READ)
+        """Tell whether the user may read a file, which is no link, and move it out."""
+        return (
+            self._may_empty
+            and not self.keeps(found)
+            and _grants(f"{self._folder}/{name}", found, self._who, READ)
+        )
+
+    def keeps(self, found: os.stat_result) -> bool:
+        """Tell whether a file stays in the folder because that is sticky, as `/tmp` is."""
+        return self._owners is not None and self._who.uid not in self._owners | {found.st_uid}
 
 
 def how_to_give(path: Path, who: ServiceUser) -> str:
@@ -163,7 +168,7 @@ def how_to_let_take(path: Path, who: ServiceUser) -> str:
             needed.append(how_to_give(path, who))
         if not may_empty(path.parent, who):
             needed.append(_how_to_empty(path.parent, who))
-        if _is_kept(path, who):
+        if FolderRights(path.parent, who).keeps(path.lstat()):
             needed.append(f"sudo chmod -t {shlex.quote(str(path.parent))}")
     return "; ".join(needed)
 

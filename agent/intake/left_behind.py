@@ -161,7 +161,7 @@ class _Look:
             some = names[: max(0, _MOST_SEEN - seen)]
             seen += len(some)
             with suppress(OSError):  # it has gone meanwhile
-                rights = FolderRights(folder, descriptor, self.who)
+                rights = FolderRights(folder, self.who)
                 for name in sorted(filter(self._is_video, some)):
                     reason = self._reason(folder, name, descriptor, rights)
                     if reason is not None:
