@@ -421,7 +421,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
             (
                 min(_dip(motion, there), _dip(motion, back))
                 for there, back in turns(trunk)
-                if there.way > 0 or _held_s(there, back) < _PAUSE_S
+                if there.way > 0 or there.held_s(back) < _PAUSE_S
             ),
             default=0.0,
         ),
@@ -437,7 +437,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         springs=any(
             back.way > _SPRING * back.seconds
             and _dip(motion, back) > _SPRING_DIP
-            and _held_s(there, back) < _CROUCH_S
+            and there.held_s(back) < _CROUCH_S
             for there, back in turns(trunk)
         ),
         half=max((abs(swing.way) for swing in (*hips, *trunk)), default=0.0),
@@ -455,11 +455,6 @@ def _cycles(swings: Sequence[Swing]) -> int:
     """Return how often a curve comes up that also goes down, before it or after it."""
     both = {id(swing) for turn in turns(swings) for swing in turn}
     return sum(swing.way > 0 for swing in swings if id(swing) in both)
-
-
-def _held_s(there: Swing, back: Swing) -> float:
-    """Return how long the body stays where it turns."""
-    return (back.first - there.last) / GRID_FPS
 
 
 def _dip(motion: Motion, swing: Swing) -> float:

@@ -156,7 +156,7 @@ def motion_of(poses: Poses) -> Motion:
     even = _steadied(even, visit)
     hips, shoulders = even.middle_px(HIPS), even.middle_px(SHOULDERS)
     torso = even.torso_px()
-    unit = _usual(torso, visit)
+    unit, size = _usual(torso, visit), _rolling_percentile(torso, _STRIDES, 50)
     ankles = even.points_px[:, list(ANKLES)]
     lower = ankles[:, :, 1].max(axis=1) if len(ankles) else np.empty(0)
     ground = _ground(lower, hips[:, 1], even, visit)
@@ -169,7 +169,7 @@ def motion_of(poses: Poses) -> Motion:
     return Motion(
         times_s=even.times_s,
         unit_px=unit,
-        size_px=_rolling_percentile(torso, _STRIDES, 50),
+        size_px=size,
         visit=visit,
         speed=_speed(even.points_px, even.visibility, MOVING, visit) / unit,
         posture_speed=np.maximum(
@@ -178,7 +178,7 @@ def motion_of(poses: Poses) -> Motion:
         leg_speed=_speed(against_px, even.visibility, LEGS, visit) / unit,
         stance_speed=_slowest(ankles, visit) / unit,
         going=_mean(_rate(hips[:, 0], visit) / unit, 5),
-        coming=_coming(torso, lower - hips[:, 1], lower, visit)
+        coming=_coming(torso, size, lower - hips[:, 1], lower, visit)
         * _FOCAL
         * max(poses.width_px, poses.height_px),
         knees_together=_together(against_px[:, list(KNEES)] / unit[:, None, None]),
@@ -285,7 +285,9 @@ def _together(knees: FloatArray) -> FloatArray:
     return lowest
 
 
-def _coming(torso: FloatArray, legs: FloatArray, feet: FloatArray, visit: Visits) -> FloatArray:
+def _coming(
+    torso: FloatArray, size: FloatArray, legs: FloatArray, feet: FloatArray, visit: Visits
+) -> FloatArray:
     """Return how fast a body comes nearer, (T,), torsos a second for a focal length of 1 px.
 
     What comes nearer grows: torso and legs at the same rate, and the feet go down in the picture.
@@ -295,6 +297,7 @@ def _coming(torso: FloatArray, legs: FloatArray, feet: FloatArray, visit: Visits
 
     Args:
         torso: its length, (T,), px.
+        size: the same as it is seen over strides, (T,), px.
         legs: from the hips down to the lower ankle, (T,), px.
         feet: the lower ankle, (T,), px from the top.
         visit: which stay in the picture, (T,).
@@ -304,12 +307,13 @@ def _coming(torso: FloatArray, legs: FloatArray, feet: FloatArray, visit: Visits
         return coming
     logs = [np.log(np.maximum(length, 1.0)) for length in (torso, legs)]
     grows, legs_grow, feet_go = (_slopes(curve) for curve in (*logs, feet))
-    size = np.median(np.lib.stride_tricks.sliding_window_view(torso, _STRIDES), axis=1)
-    way, within = np.sign(grows), visit[_STRIDES - 1 :] == visit[: 1 - _STRIDES]
-    comes = within & (legs_grow * way > 0) & (feet_go * way / size > _FEET_GO * np.abs(grows))
-    known = np.where(comes, way * np.minimum(np.abs(grows), np.abs(legs_grow)) / size, 0.0)
     middle = _STRIDES // 2
-    coming[middle : middle + len(known)] = known
+    whole = slice(middle, middle + len(grows))  # the moments around which all strides are known
+    way, within = np.sign(grows), visit[_STRIDES - 1 :] == visit[: 1 - _STRIDES]
+    size = size[whole]
+    comes = within & (legs_grow * way > 0) & (feet_go * way / size > _FEET_GO * np.abs(grows))
+    known = way * np.minimum(np.abs(grows), np.abs(legs_grow)) / size
+    coming[whole] = np.where(comes, known, 0.0)
     for number in range(stays_in(visit)):  # the ends of a stay are as what is known nearest
         here = np.flatnonzero(visit == number)
         inner = here[(here >= here[0] + middle) & (here <= here[-1] + 1 - _STRIDES + middle)]

@@ -162,7 +162,7 @@ def _running(motion: Motion, signs: EffortSignals, gait: Gait | None, inside: Ma
     fast = float(running.mean()) * min(1.0, float(running.sum()) / GRID_FPS / _RUN_S)
     if (np.abs(np.nan_to_num(motion.going[inside])) > _TRAVELS).mean() > 0.5:
         return 1.0
-    if signs.comes[inside].mean() > 0.5:
+    if signs.comes[inside].mean() > _MOSTLY:
         return _strides(gait) if gait is not None else 0.0
     if gait is None:
         return fast  # too short to tell
@@ -408,11 +408,11 @@ def _count_upright_lifts(motion: Motion, inside: Mask) -> int:
         return max(arrivals(hands, least=_HANDS_WAY), _while_hands_stay(hands, body))
     lifts = arrivals(body, least=_BODY_WAY)
     if lifts:
-        return lifts - _without_weight(motion, inside, lifts)
+        return lifts - _without_weight(motion, inside, body, lifts)
     return max(arrivals(hands, least=_HANDS_WAY), _count_each_hand(motion.wrist_heights[inside]))
 
 
-def _without_weight(motion: Motion, inside: Mask, lifts: int) -> int:
+def _without_weight(motion: Motion, inside: Mask, heights: FloatArray, lifts: int) -> int:
     """Return how many of the times that somebody goes down are no repetitions, 0 to 2.
 
     - Who takes weights from the floor and puts them back reaches further down for them than in
@@ -426,10 +426,10 @@ def _without_weight(motion: Motion, inside: Mask, lifts: int) -> int:
 
     Args:
         motion: a body's curves.
-        inside: the samples of the set.
+        inside: the samples of the set, N of T.
+        heights: of the body in it, (N,), torsos.
         lifts: how often it goes down.
     """
-    heights = ((motion.hip_height + motion.trunk_height) / 2)[inside]
     highest, way = np.percentile(heights, 97), _range(heights)
     ups = runs(bridged(heights > highest - _UP * way, _QUIET))
     last = int(np.flatnonzero(inside)[-1])

@@ -135,7 +135,7 @@ def signs_of(
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
-        flying=lasting(_flying(motion) & found & ~(motion.upright < _FLIES_UPRIGHT), 2),
+        flying=lasting(_flying(motion) & found, 2),
         # the first steps of a run hop
         hopping=(hopping & ~around(hopping, hopping & running)) | jacks,
         running=running,
@@ -218,8 +218,8 @@ def fills(swing: Swing, within: Interval) -> bool:
 
 def is_turn(there: Swing, back: Swing) -> bool:
     """Tell whether one swing is the way back from another."""
-    held_s = (back.first - there.last) / GRID_FPS
-    return there.visit == back.visit and there.way * back.way < 0 and held_s < _HELD_S
+    is_soon = there.held_s(back) < _HELD_S
+    return there.visit == back.visit and there.way * back.way < 0 and is_soon
 
 
 def are_cycles_whole(signs: EffortSignals, edge: Mask) -> bool:
@@ -367,10 +367,13 @@ def _at_ends(mask: Mask, times_s: FloatArray, within: Interval) -> Mask:
 
 
 def _flying(motion: Motion) -> Mask:
-    """Return whether hips and feet are above where they were a moment before or after, (T,)."""
+    """Return whether hips and feet of an upright body are above where they were, (T,).
+
+    That is, a moment before and after.
+    """
     reach = round(0.8 * GRID_FPS)
     least = np.maximum(_FLYING * motion.unit_px, _FLYING_PX)
-    flying = np.ones(len(motion.visit), dtype=np.bool_)
+    flying = ~(motion.upright < _FLIES_UPRIGHT)
     for step in (-_SETTLED, _SETTLED):  # who only just appears is not known well enough
         there = np.arange(len(flying)) + step
         inside = (there >= 0) & (there < len(flying))

@@ -52,6 +52,10 @@ class Swing:
         """How long it lasts."""
         return (self.last - self.first) / GRID_FPS
 
+    def held_s(self, back: "Swing") -> float:
+        """Return how long the body stays where it turns, before the way back."""
+        return (back.first - self.last) / GRID_FPS
+
     def later(self, *, samples: int, visits: int) -> "Swing":
         """Return it on a grid that begins so many samples, and stays, earlier."""
         return replace(
