@@ -305,8 +305,7 @@ def _athletes(config: Path) -> Mapping[str, HubAthlete]:
     Raises:
         ConfigError: the hub's files cannot be used.
     """
-    folder = prepared_hub(load_hub(config))
-    with acting_as_owner(folder.root):
+    with opened_hub(config) as (_, folder):
         return HubRoster(folder.roster).athletes()
 
 

@@ -337,7 +337,7 @@ class BrokerProcess:
         await self._await_listening()
 
     async def wait(self) -> NoReturn:
-        """Wait until the broker has ended by itself.
+        """Wait until the broker has ended without being told to.
 
         Raises:
             BusyError: it has.
