@@ -54,7 +54,7 @@ _REFUSED = frozenset(
 def is_damage(error: sqlite3.Error) -> bool:
     """Tell whether an error means that the file is damaged, not that disk or lock refuse."""
     code = getattr(error, "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in _DAMAGE
+    return _is_no_text(error) if code is None else code & 0xFF in _DAMAGE
 
 
 def holds_history(root: Path) -> bool:
@@ -167,14 +167,23 @@ def _examine(
 
 
 def _damage_in(connection: sqlite3.Connection) -> str | None:
-    """Return what is damaged in the rows, or None; JSON is read, too.
+    """Return what is damaged in the rows, or None; text and JSON are read, too.
 
-    A changed byte in that shows in no check of SQLite, but whoever reads the row would fail each
+    A changed byte in those shows in no check of SQLite, but whoever reads the row would fail each
     time.
     """
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).splitlines()[-1]
+    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    for (table,) in tables:
+        try:
+            for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # names of our schema
+                pass
+        except sqlite3.OperationalError as error:
+            if not _is_no_text(error):
+                raise
+            return f"a row of its table {table} cannot be read"
     columns = connection.execute(
         """
         SELECT one.name, part.name FROM sqlite_schema AS one, pragma_table_info(one.name) AS part
@@ -191,6 +200,11 @@ def _damage_in(connection: sqlite3.Connection) -> str | None:
         if found is not None:
             return f"a row of its table {table} cannot be read"
     return None
+
+
+def _is_no_text(error: sqlite3.Error) -> bool:
+    """Tell whether Python found bytes that are no UTF-8 in a text; such an error has no code."""
+    return not hasattr(error, "sqlite_errorcode") and "decode to UTF-8" in str(error)
 
 
 def _is_json(text: str) -> bool:

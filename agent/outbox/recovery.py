@@ -224,8 +224,8 @@ def _apply(connection: sqlite3.Connection, kind: str, image: Mapping[str, object
 
 _PARTS = ("", "-wal", "-shm")
 _KEPT = 3  # damaged databases that stay for a person to examine
-_CODES_OF_ENDED = """
-SELECT id, clip_code FROM entry
+_ENDED_CLIPS = """
+SELECT id FROM entry
  WHERE state IN ('held', 'discarded', 'dead')
     OR (state IN ('uploaded', 'completed') AND session_id IS NOT NULL)
 """
@@ -365,17 +365,21 @@ def _take_over(connection: sqlite3.Connection, damaged: Path, known: WitnessedRo
     A state that ends a clip is believed: damage does not make one up, and at worst a person is
     asked.  Whatever cannot be read is left.
     """
-    taken = 0
+    taken, left, why = 0, 0, ""
     try:
         with closing(sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)) as old:
-            codes = old.execute(_CODES_OF_ENDED).fetchall()
-            for entry_id, clip_code in codes:
-                if known.is_sure(("entry", clip_code)):
-                    continue
-                apply_image(connection, "entry", read_image(old, ("entry", entry_id)))
-                taken += 1
-    except (sqlite3.Error, ValueError, KeyError, TypeError, OSError) as error:
-        log.warning("database salvage stopped", rows=taken, error=str(error))
+            for (entry_id,) in old.execute(_ENDED_CLIPS).fetchall():
+                try:
+                    image = read_image(old, ("entry", entry_id))
+                    if not known.is_sure(("entry", image["clip_code"])):
+                        apply_image(connection, "entry", image)
+                        taken += 1
+                except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+                    left, why = left + 1, str(error)
+    except (sqlite3.Error, OSError) as error:
+        why = str(error)
+    if why:
+        log.warning("database salvaged in part", rows=taken, unreadable=left, error=why)
 
 
 def _move_aside(root: Path, name: str) -> None:
@@ -422,14 +426,14 @@ def open_as_owner(root: Path, *, now_s: float) -> Outbox:
     except (_ContradictionError, sqlite3.IntegrityError) as error:
         was_copied = isinstance(error, _ContradictionError) and error.was_copied
         rebuild(root, witnesses, why=str(error), now_s=now_s, is_copy=was_copied)
-    return _opened(root, Witnesses.read(root), now_s=now_s)
+    return _opened(root, Witnesses.read(root), now_s=now_s, was_rebuilt=True)
 
 
-def _opened(root: Path, witnesses: Witnesses, *, now_s: float) -> Outbox:
+def _opened(root: Path, witnesses: Witnesses, *, now_s: float, was_rebuilt: bool = False) -> Outbox:
     """Open the outbox and make good what it lacks; where that fails it is closed again."""
     outbox = Outbox.open(root)
     try:
-        _make_good(outbox, witnesses, now_s=now_s)
+        _make_good(outbox, witnesses, now_s=now_s, was_rebuilt=was_rebuilt)
     except BaseException:
         outbox.close()
         raise
@@ -462,7 +466,9 @@ class _ContradictionError(Exception):
         self.was_copied = was_copied
 
 
-def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
+def _make_good(
+    outbox: Outbox, witnesses: Witnesses, *, now_s: float, was_rebuilt: bool = False
+) -> None:
     """Apply what the database lost, and doubt what may be lost.
 
     Raises:
@@ -475,10 +481,11 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
         was_copied = _doubt_copy(connection, database.path)
         (reached,) = connection.execute("SELECT seq FROM ledger_mark WHERE id = 1").fetchone()
         known = apply_newer(connection, witnesses, reached=reached)
-        if witnesses.tell_all and survey.last_seq >= reached:
-            why = contradiction(connection, witnesses.ledger, survey)
-            if why is not None:
-                raise _ContradictionError(why, was_copied=was_copied)
+        why = _contradiction(connection, witnesses, reached)
+        if why is not None and not was_rebuilt:
+            raise _ContradictionError(why, was_copied=was_copied)
+        if why is not None:
+            _distrust(witnesses, why, now_s=now_s)
         if known.applied:
             tie_loose_ends(connection)
             log.warning("lost commits replayed", rows=known.applied)
@@ -498,6 +505,26 @@ def _make_good(outbox: Outbox, witnesses: Witnesses, *, now_s: float) -> None:
                 seq = witnesses.ledger.append({"lost_at": lost_at}, after=seq)
             connection.execute("UPDATE ledger_mark SET seq = ? WHERE seq < ?", (seq, seq))
         _renew_sidecars(connection, database.path.parent, known, doubted)
+
+
+def _contradiction(
+    connection: sqlite3.Connection, witnesses: Witnesses, reached: int
+) -> str | None:
+    """Return what a ledger that contains everything says against the rows, or None."""
+    if not (witnesses.tell_all and witnesses.survey.last_seq >= reached):
+        return None
+    return contradiction(connection, witnesses.ledger, witnesses.survey)
+
+
+def _distrust(witnesses: Witnesses, why: str, *, now_s: float) -> None:
+    """Treat a ledger as one that lacks lines, so that clips are doubted and it is written again.
+
+    Rows that were just rebuilt from it contradict it: it is damaged itself, as when its lines are
+    in another order.
+    """
+    log.error("ledger distrusted", why=why)
+    keep_damaged_ledger(witnesses.ledger.path, now_s=now_s)
+    witnesses.survey.note_missing(witnesses.survey.last_seq)
 
 
 def _is_in_step(connection: sqlite3.Connection, survey: LogSurvey, reached: int) -> bool:

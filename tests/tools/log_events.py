@@ -282,8 +282,8 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The rebuild is complete; the damaged database is kept under the name in `damaged`.",
         "Check the disk: `sudo dmesg`.",
     ),
-    "database salvage stopped": (
-        "The damaged database could be read up to a point only; `rows` were taken from it.",
+    "database salvaged in part": (
+        "The damaged database could be read in part only; `rows` were taken from it.",
         "",
     ),
     "cards unlinked": (
@@ -292,6 +292,11 @@ EVENTS: dict[str, tuple[str, str]] = {
     ),
     "lost commits replayed": (
         "Commits that the database lost, as in a power cut, were restored from the ledger.",
+        "",
+    ),
+    "ledger distrusted": (
+        "Clips rebuilt from the ledger are not what it says: it is damaged itself, and clips are "
+        "looked up at the API before they are sent.",
         "",
     ),
     "ledger rewritten": ("The ledger was damaged and is written again from the database.", ""),

@@ -19,7 +19,7 @@ from agent.errors import OutboxError
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.database_file import DATABASE_NAME, check_integrity, mark_corrupt
 from agent.outbox.outbox import Outbox
-from agent.outbox.recovery import open_as_owner
+from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState
 from tests.factories import NOW_S, admitted, instant, new_entry
 from tests.lived import AS_IT_WAS, WAYS, send, states
@@ -111,26 +111,33 @@ def alter_a_trigger(root: Path) -> None:
     redefine(root, "'state'", "'stade'")
 
 
-def clear_a_part_of_a_text(root: Path) -> None:
-    """Put zeros into what is stored of a recording, as a bad sector does: SQLite sees nothing."""
+def spoil_a_text(root: Path, spoilt: bytes) -> None:
+    """Change what is stored of the recordings, so that SQLite sees nothing."""
     path = root / DATABASE_NAME
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    content = bytearray(path.read_bytes())
-    place = content.index(b'"appeared"')
-    while place >= 0:
-        content[place : place + 16] = bytes(16)
-        place = content.find(b'"appeared"')
-    path.write_bytes(content)
+    content = path.read_bytes()
+    assert b'"appeared": {"ut' in content
+    path.write_bytes(content.replace(b'"appeared": {"ut', spoilt))
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def clear_a_part_of_a_text(root: Path) -> None:
+    """Put zeros into it, as a bad sector does."""
+    spoil_a_text(root, bytes(16))
+
+
+def flip_a_bit_of_a_text(root: Path) -> None:
+    """Let it be no text any more, though SQLite takes it for JSON."""
+    spoil_a_text(root, b'"\xe1ppeared": {"ut')
 
 
 @pytest.mark.parametrize(
     "damage",
     [
         *(lose, empty, tear, break_header, break_pages, meet_damage_while_running),
-        *(break_a_trigger, alter_a_trigger, clear_a_part_of_a_text),
+        *(break_a_trigger, alter_a_trigger, clear_a_part_of_a_text, flip_a_bit_of_a_text),
     ],
 )
 def test_every_clip_is_where_it_was_and_what_may_have_been_made_is_looked_up(
@@ -185,6 +192,34 @@ def test_a_ledger_cut_short_does_not_make_what_was_sent_unsent(root: Path) -> No
 
     assert len(found) == len(WAYS)
     assert [str(entry.state) for entry in after if entry] == list(AS_IT_WAS.values())
+
+
+def test_a_text_that_cannot_be_read_is_found_where_the_ledger_is_damaged_too(root: Path) -> None:
+    flip_a_bit_of_a_text(root)
+    lines = (root / LEDGER_NAME).read_bytes().split(b"\n\n")
+    (root / LEDGER_NAME).write_bytes(b"\n\n".join([*lines[:-1], lines[-1][:-9], b""]))
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
+        assert outbox.rebuilt() is not None
+
+
+def test_a_ledger_whose_lines_are_in_another_order_is_doubted_and_written_again(root: Path) -> None:
+    with open_as_owner(root, now_s=NOW_S) as outbox, rewritten_log(outbox):
+        pass
+    lose(root)
+    for sidecar in root.glob("c*s/*.json"):
+        sidecar.unlink()
+    lines = (root / LEDGER_NAME).read_bytes().split(b"\n\n")
+    first = next(n for n, line in enumerate(lines) if b'[["capture"' in line)
+    last = max(n for n, line in enumerate(lines) if b'[["entry"' in line)
+    lines[first], lines[last] = lines[last], lines[first]
+    (root / LEDGER_NAME).write_bytes(b"\n\n".join(lines))
+
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
+    with open_as_owner(root, now_s=NOW_S) as outbox:
+        assert states(outbox) == AS_IT_WAS
 
 
 def test_what_only_a_damaged_ledger_knows_is_looked_up_before_it_is_sent(root: Path) -> None:
