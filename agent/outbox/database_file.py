@@ -36,7 +36,9 @@ _CHECK_AT_MOST_S = 30.0
 _PIECE_BYTES = 4096
 _STEPS_BETWEEN_LOOKS = 100_000  # of SQLite's machine: some milliseconds
 # Columns that hold JSON, but for reports of the analysis: large, and read one at a time.
-_JSON = ("evidence", "hidden", "remarks", "numbers", "lacks", "payload", "members", "erased")
+_JSON = frozenset(
+    {"evidence", "hidden", "remarks", "numbers", "lacks", "payload", "members", "erased"}
+)
 _SPARE_TABLE = "aside"  # of `OutboxDatabase.set_pages_aside`, there for a moment
 _OPENING = threading.Lock()
 _KEPT_OPEN: dict[tuple[int, int], BinaryIO] = {}  # by device and inode
@@ -175,31 +177,36 @@ def _damage_in(connection: sqlite3.Connection) -> str | None:
     (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
     if found != "ok":
         return str(found).splitlines()[-1]
-    tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
-    for (table,) in tables:
+    connection.create_function("is_readable", 1, _is_json)  # of Python, which also reads NaN
+    for table, texts in _texts(connection).items():
+        documents = [
+            f"{name} != '' AND NOT json_valid({name}) AND NOT is_readable({name})"
+            for name in sorted(_JSON.intersection(texts))
+        ]
+        wrong = f"SELECT 1 FROM {table} WHERE {' OR '.join(documents or ['0'])} LIMIT 1"  # noqa: S608  # names of our schema
         try:
-            for _ in connection.execute(f"SELECT * FROM {table}"):  # noqa: S608  # names of our schema
+            for _ in connection.execute(f"SELECT {', '.join(texts)} FROM {table}"):  # noqa: S608  # names of our schema
                 pass
+            is_wrong = connection.execute(wrong).fetchone() is not None
         except sqlite3.OperationalError as error:
             if not _is_no_text(error):
                 raise
-            return f"a row of its table {table} cannot be read"
-    columns = connection.execute(
-        """
-        SELECT one.name, part.name FROM sqlite_schema AS one, pragma_table_info(one.name) AS part
-         WHERE one.type = 'table' AND part.name IN (SELECT value FROM json_each(?))
-        """,
-        (json.dumps(_JSON),),
-    ).fetchall()
-    connection.create_function("is_readable", 1, _is_json)  # of Python, which also reads NaN
-    for table, name in columns:
-        found = connection.execute(
-            f"SELECT 1 FROM {table} WHERE {name} != '' AND NOT json_valid({name})"  # noqa: S608  # names of our schema
-            f" AND NOT is_readable({name}) LIMIT 1"
-        ).fetchone()
-        if found is not None:
+            is_wrong = True
+        if is_wrong:
             return f"a row of its table {table} cannot be read"
     return None
+
+
+def _texts(connection: sqlite3.Connection) -> dict[str, list[str]]:
+    """Return the columns of each table that contain text."""
+    columns: dict[str, list[str]] = {}
+    query = """
+        SELECT one.name, part.name FROM sqlite_schema AS one, pragma_table_info(one.name) AS part
+         WHERE one.type = 'table' AND part.type = 'TEXT'
+    """
+    for table, name in connection.execute(query):
+        columns.setdefault(table, []).append(name)
+    return columns
 
 
 def _is_no_text(error: sqlite3.Error) -> bool:

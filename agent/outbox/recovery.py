@@ -376,7 +376,7 @@ def _take_over(connection: sqlite3.Connection, damaged: Path, known: WitnessedRo
                         taken += 1
                 except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
                     left, why = left + 1, str(error)
-    except (sqlite3.Error, OSError) as error:
+    except (sqlite3.Error, ValueError, OSError) as error:  # what SQLite says may be no text
         why = str(error)
     if why:
         log.warning("database salvaged in part", rows=taken, unreadable=left, error=why)

@@ -141,7 +141,11 @@ class Fuzz:
             number: row["clip_code"] for number, row in enumerate(self._station.entries(), start=1)
         }
         self._delivered = [session.session_id for session in self._sandbox.book.sessions]
-        self._noted = os.getxattr(self._root, NOTED)
+        self._noted = {
+            name: os.getxattr(self._root / name, NOTED)
+            for name in (Path(), *self._moments[-1])
+            if (self._root / name).exists() and NOTED in os.listxattr(self._root / name)
+        }
 
     def _decide(self, outbox: Outbox, number: int, end: str) -> None:
         entry = outbox.entries.by_id(number)
@@ -182,7 +186,8 @@ class Fuzz:
         StateFolder(self._root).prepare()
         for name, content in last.items():
             (self._root / name).write_bytes(content)
-        os.setxattr(self._root, NOTED, self._noted)
+        for name, number in self._noted.items():  # a file put aside by a case has lost its own
+            os.setxattr(self._root / name, NOTED, number)
         for session in self._sandbox.book.sessions:
             if session.session_id not in self._delivered:
                 self._sandbox.book.remove(session.session_id)

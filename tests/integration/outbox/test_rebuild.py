@@ -194,8 +194,20 @@ def test_a_ledger_cut_short_does_not_make_what_was_sent_unsent(root: Path) -> No
     assert [str(entry.state) for entry in after if entry] == list(AS_IT_WAS.values())
 
 
-def test_a_text_that_cannot_be_read_is_found_where_the_ledger_is_damaged_too(root: Path) -> None:
-    flip_a_bit_of_a_text(root)
+def break_a_name(root: Path) -> None:
+    """Let the definition of a table be no text: SQLite quotes it in what it says."""
+    content = (root / DATABASE_NAME).read_bytes()
+    assert b"CREATE TABLE entry (" in content
+    (root / DATABASE_NAME).write_bytes(
+        content.replace(b"CREATE TABLE entry (", b"CREATE TABLE en\xf4ry (")
+    )
+
+
+@pytest.mark.parametrize("damage", [flip_a_bit_of_a_text, break_a_name])
+def test_a_text_that_cannot_be_read_is_found_where_the_ledger_is_damaged_too(
+    root: Path, damage: Callable[[Path], None]
+) -> None:
+    damage(root)
     lines = (root / LEDGER_NAME).read_bytes().split(b"\n\n")
     (root / LEDGER_NAME).write_bytes(b"\n\n".join([*lines[:-1], lines[-1][:-9], b""]))
 
