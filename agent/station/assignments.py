@@ -21,7 +21,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.roster import ROTATE, Queued, key_of
 from agent.outbox.states import Recipient
 from agent.settings import Settings
-from agent.station.attribution import Timeline, UndecidableError, present_of
+from agent.station.attribution import Chronology, Timeline, UndecidableError, present_of
 from agent.station.roster import check_user_id, for_person
 
 ASKS_BEFORE_S = 300.0  # so long before the end the page asks: still the same athlete?
@@ -104,7 +104,7 @@ def record_run_out(outbox: Outbox, timeline: Timeline, *, by: Instant) -> Assign
             return None
         if said is None or said.idle_s is None:
             return None
-        moment = run_out_at(_last_sign(outbox, timeline, said), said.idle_s, by=by)
+        moment = _run_out_at(timeline.order, _last_sign(outbox, timeline, said), said.idle_s, by=by)
         if moment is None:
             return None
         nobody = Assignment(
@@ -124,10 +124,13 @@ def renew(outbox: Outbox, timeline: Timeline, moment: Instant) -> None:
         outbox.assignments.renew(said.id, moment, RenewedBy.TAKE)
 
 
-def run_out_at(last_sign: Instant, idle_s: float, *, by: Instant) -> Instant | None:
+def _run_out_at(
+    order: Chronology, last_sign: Instant, idle_s: float, *, by: Instant
+) -> Instant | None:
     """Return when an assignment ran out, or None where it had not by a moment.
 
     Args:
+        order: of the box's boots.
         last_sign: when it was made, kept, or last filmed.
         idle_s: for how long it lasts without such a sign.
         by: the moment.
@@ -135,9 +138,14 @@ def run_out_at(last_sign: Instant, idle_s: float, *, by: Instant) -> Instant | N
     over_s = last_sign.elapsed_s(by) - idle_s
     if over_s < 0:
         return None
-    if last_sign.boot_id == by.boot_id or by.boot_s is None or over_s > by.boot_s:
-        return last_sign.shifted(idle_s)  # in that boot, or while the box was off after it
-    return by.shifted(-over_s)
+    if last_sign.boot_id == by.boot_id or by.boot_s is None:
+        return last_sign.shifted(idle_s)
+    if over_s <= by.boot_s:
+        return by.shifted(-over_s)
+    moment = last_sign.shifted(idle_s)  # in that boot, or while the box was off after it
+    if order.has_boot_between(last_sign, by):  # or in another boot: UTC, trusted here, tells
+        moment = replace(moment, boot_id=None, boot_s=None)
+    return moment
 
 
 def _last_sign(outbox: Outbox, timeline: Timeline, said: Assignment) -> Instant:

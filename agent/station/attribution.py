@@ -55,6 +55,12 @@ class Chronology:
         moment = start.shifted(seconds)
         return moment if start.boot_id == near.boot_id else replace(moment, boot_id=None)
 
+    def has_boot_between(self, first: Instant, second: Instant) -> bool:
+        """Tell whether the box was started between the boots of two moments."""
+        first_boot = self._order.get(first.boot_id or "")
+        second_boot = self._order.get(second.boot_id or "")
+        return first_boot is None or second_boot is None or second_boot - first_boot > 1
+
     def is_over(self, start: Instant, seconds: float, *, by: Instant) -> bool:
         """Tell whether so long a time after one moment was over by a later one.
 

@@ -151,6 +151,20 @@ def test_it_runs_out_while_the_box_is_off(outbox: Outbox) -> None:
     assert who(outbox, instant(100)) == "ann"
 
 
+def test_it_runs_out_in_a_boot_between(outbox: Outbox) -> None:
+    """A recording of that boot, found later, is the athlete's until the moment itself."""
+    put(outbox)
+    outbox.assignments.note_boot(NEXT_BOOT)
+    after = Instant(utc_s=instant(IDLE_S + 60).utc_s, boot_id="third", boot_s=5.0)
+    outbox.assignments.note_boot("third")
+    record_run_out_now(outbox, now=after)
+
+    assert who(outbox, after) is None
+    assert who(outbox, next_boot(IDLE_S - 1, 69)) == "ann"
+    assert who(outbox, next_boot(IDLE_S + 1, 71)) is None
+    assert who(outbox, instant(0)) == "ann"
+
+
 def test_a_clock_that_is_not_trusted_ends_nothing_before_its_time(outbox: Outbox) -> None:
     put(outbox)
 
