@@ -379,7 +379,7 @@ def _take_over(connection: sqlite3.Connection, damaged: Path, known: WitnessedRo
     except (sqlite3.Error, ValueError, OSError) as error:  # what SQLite says may be no text
         why = str(error)
     if why:
-        log.warning("database salvaged in part", rows=taken, unreadable=left, error=why)
+        log.warning("database partly salvaged", rows=taken, unreadable=left, error=why)
 
 
 def _move_aside(root: Path, name: str) -> None:

@@ -282,7 +282,7 @@ EVENTS: dict[str, tuple[str, str]] = {
         "The rebuild is complete; the damaged database is kept under the name in `damaged`.",
         "Check the disk: `sudo dmesg`.",
     ),
-    "database salvaged in part": (
+    "database partly salvaged": (
         "The damaged database could be read in part only; `rows` were taken from it.",
         "",
     ),
