@@ -29,8 +29,8 @@ VIDEOS = REPOSITORY.parent / "shared" / "videos"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Let two tests share a core: those that run a daemon wait half of their time."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Let three tests share a core: those that run a daemon wait most of their time."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 # The files that take longest: begun first, they leave no worker alone at the end.
