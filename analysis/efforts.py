@@ -10,6 +10,7 @@ who sits down.  What fits the station's activity needs less evidence than what d
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from analysis.signs import (
     fills,
     turns,
 )
-from analysis.swings import Swing, Swings
+from analysis.swings import Swing, Swings, series_of
 
 _LEAVE = 0.20  # torsos a second: rest
 _SLOW_HANDS, _SLOW_HIPS = 0.30, 0.12  # the same for hands and hips alone, which lead a slow effort
@@ -251,7 +252,10 @@ _SPRING_DIP = 0.2  # torsos of the dip before it
 _CROUCH_S = 2.5  # in it: who ties a shoe stays down for longer
 _PAUSE_S = 3.0  # at the lower end of a single repetition: who sits down or kneels stays for longer
 _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
-_MANY = 5  # cycles of one hand: who talks moves it, too
+_SET = 3  # cycles of both hands in a row, alike and at one pace: who talks moves them, too
+_MANY = 5  # the same of one hand
+_SET_REST = 20  # samples between two swings of a set
+_PACE = 1.8  # times as long as the one before a cycle of a set may take
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
 _PLAIN_RUN = 4.5  # torsos a second: who walks fast, seen from above, gets on with 4
@@ -371,7 +375,9 @@ class _Lifts:
     depth: float  # torsos: the deepest cycle of both hips and shoulders, without a long stay below
     cycles: int  # of hips or shoulders, down and up again
     hand_cycles: int
+    hand_set: int  # the same, but for those in a row and at one pace alone
     one_handed: int  # cycles of one hand
+    one_hand_set: int
     reaches: (
         bool  # whether arms only seem to lift: straight ones overhead, or those of a small body
     )
@@ -389,7 +395,8 @@ class _Lifts:
         """Return how sure a lift is, of which the capture cuts so many ends off."""
         is_part = cuts > 0 and (self.overhead or self.half >= _DEEP)
         is_lift = self.with_hands and (self.cycles > 0 or is_part)
-        is_set = max(self.cycles, self.hand_cycles) >= _SEVERAL or self.one_handed >= _MANY
+        of_hands = _SEVERAL if self.overhead or cuts else _SET
+        is_set = self.cycles >= _SEVERAL or self.hand_set >= of_hands or self.one_hand_set >= _MANY
         if self.depth >= _DEEP or is_lift or is_set:
             return Evidence.SURE
         if self.half >= _DEEP and cuts:  # a recording full of it was made for it
@@ -397,6 +404,7 @@ class _Lifts:
         is_press = self.hand_cycles > 0 and self.overhead
         return Evidence(
             self.cycles > 0
+            or self.hand_set >= _SEVERAL
             or is_press
             or self.reaches
             or self.one_handed > 0
@@ -427,7 +435,9 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
         hand_cycles=_cycles(lifted),
+        hand_set=_longest_set(lifted),
         one_handed=_cycles(one_handed),
+        one_hand_set=_longest_set(one_handed),
         reaches=_cycles(hands) > _cycles(lifted),
         with_hands=any(
             fills(up, within) or any(up.overlaps(body, reach=reach) for body in (*hips, *trunk))
@@ -455,6 +465,21 @@ def _cycles(swings: Sequence[Swing]) -> int:
     """Return how often a curve comes up that also goes down, before it or after it."""
     both = {id(swing) for turn in turns(swings) for swing in turn}
     return sum(swing.way > 0 for swing in swings if id(swing) in both)
+
+
+def _longest_set(swings: Sequence[Swing]) -> int:
+    """Return how often hands come up one time after the other, as far and at the same pace."""
+    longest = 0
+    for series in series_of(swings, rest=_SET_REST):
+        ups = [swing for swing in series if swing.way > 0]
+        paces = [after.first - up.first for up, after in pairwise(ups)]
+        in_a_row = min(1, len(ups))
+        longest = max(longest, in_a_row)
+        for before, pace in pairwise([paces[0] if paces else 0, *paces]):
+            is_same = before / _PACE < pace < before * _PACE
+            in_a_row = in_a_row + 1 if is_same else 2
+            longest = max(longest, in_a_row)
+    return longest
 
 
 def _dip(motion: Motion, swing: Swing) -> float:

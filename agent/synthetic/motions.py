@@ -402,6 +402,33 @@ def stretch(duration_s: float) -> DrawnMovement:
     return _once(up, duration_s, by_s=0.35 * duration_s)
 
 
+_HANGS = STANDING.left_wrist
+_GESTURES = (  # seconds until the hands are there, left and right: at no pace, and never alike
+    (0.7, _HANGS, (0.06, -0.1)),
+    (1.1, (0.22, -0.28), (0.07, -0.06)),
+    (0.4, (0.07, -0.1), (0.1, -0.1)),
+    (0.4, (0.14, -0.12), (0.22, -0.08)),
+    (0.8, (0.05, -0.06), (0.11, -0.08)),
+    (0.4, (0.09, -0.21), (0.18, -0.15)),
+    (0.4, _HANGS, (0.18, -0.24)),
+    (0.4, (0.19, -0.03), (0.18, -0.09)),
+    (1.3, (0.07, -0.1), (0.11, -0.24)),
+    (0.9, _HANGS, (0.09, -0.12)),
+    (0.5, (0.2, -0.13), (0.06, -0.21)),
+    (0.9, (0.09, -0.23), (0.1, -0.07)),
+    (1.2, (0.15, -0.27), _HANGS),
+    (1.0, (0.16, -0.29), (0.07, -0.11)),
+)
+
+
+def talk() -> DrawnMovement:
+    """Talk with both hands, some of the time up to the shoulders: no effort."""
+    at_s = np.cumsum([seconds for seconds, _, _ in _GESTURES])
+    hands = [replace(STANDING, left_wrist=left, right_wrist=right) for _, left, right in _GESTURES]
+    end = KeyPose(float(at_s[-1]) + _GRIP_S, STANDING)
+    return through(KeyPose(0.0, STANDING), *_keys(at_s, hands), end)
+
+
 def load(duration_s: float) -> DrawnMovement:
     """Bend down to the bar once, as who loads a plate: no effort."""
     down = replace(STANDING, lean_deg=75, hip_up=STANDING.hip_up - 0.05, hip_forward=-0.08)

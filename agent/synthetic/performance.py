@@ -243,6 +243,7 @@ REPERTOIRE: dict[str, Act] = {
     "chalk": Act(lambda stage: motions.chalk(stage.seconds or _SOME_S)),
     "sit": Act(lambda stage: motions.sit(stage.seconds or _SOME_S + 9)),
     "stretch": Act(lambda stage: motions.stretch(stage.seconds or _SOME_S)),
+    "talk": Act(lambda _: motions.talk()),
     "load": Act(lambda stage: motions.load(stage.seconds or _SOME_S)),
     "grip": Act(lambda _: motions.grip()),
     "let_go": Act(lambda _: motions.let_go()),

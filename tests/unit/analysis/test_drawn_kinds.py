@@ -98,6 +98,16 @@ def test_repetitions_are_counted_and_the_movement_is_named(name: str) -> None:
     assert name_movement(motion, signs, active).activity == capture.activity
 
 
+@pytest.mark.parametrize("view", ["side", "oblique", "front"])
+def test_who_talks_with_both_hands_makes_no_set(view: View) -> None:
+    """Hands that come up time and again, but at no pace and never as far, lift nothing."""
+    segments = [("stand", 5.0), ("talk", None), ("stand", 5.0)]
+    capture = Capture(segments=segments, activity="weightlifting", view=view)
+    truth = capture.story().truth()
+
+    assert seen(capture, truth, looks(capture, truth)).evidence is not Evidence.SURE
+
+
 def test_a_pull_with_which_the_recording_ends_is_counted() -> None:
     """Nobody lets go of the bar in it."""
     capture = ALL["deadlifts_side"]
