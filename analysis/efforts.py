@@ -255,6 +255,7 @@ _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
 _SET = 3  # cycles of both hands in a row, alike and at one pace: who talks moves them, too
 _MANY = 5  # the same of one hand
 _SET_REST = 20  # samples between two swings of a set
+_ALIKE = 0.6  # of the way up before
 _PACE = 1.8  # times as long as the one before a cycle of a set may take
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
@@ -271,8 +272,9 @@ _LONG_GAIT_S = 2.5  # legs that swing for so long may run, though their rhythm d
 _PLAIN_GAIT_S = 3.5  # where no run is expected: passers-by take some steps in sight
 _HANDS_SHOW_PX = 30.0  # of the torso: the hands of a smaller body are guessed
 _OVERHEAD, _HANGING = 0.2, -0.6  # torsos above the shoulders
-_STRAIGHT = 0.95  # from shoulder to wrist, as a share of the way over the elbow
-_LOW_PERCENTILE = 10  # of samples that may be misplaced
+_STRAIGHT = 0.2  # torsos that the way over the elbow may be longer than the direct one
+_HIGH_PERCENTILE = 90  # of samples that may be misplaced
+_BOTH = 0.3  # of the way of the one hand that the other one goes, too
 
 
 def _evidence(
@@ -297,7 +299,7 @@ def _evidence(
     }
     if activity is None:
         return Evidence.SURE if (signs.busy & inside).any() else max(of_kind.values())
-    several = lifts.cycles >= _SEVERAL or flights >= _SEVERAL
+    several = lifts.body_set >= _SEVERAL or flights >= _SEVERAL
     gait_s = float((signs.running & ~signs.comes & inside).sum()) / GRID_FPS
     if lifts.is_plain or (gait_s >= _PLAIN_GAIT_S and runs_here is Evidence.SURE):
         return Evidence.SURE
@@ -374,6 +376,7 @@ class _Lifts:
 
     depth: float  # torsos: the deepest cycle of both hips and shoulders, without a long stay below
     cycles: int  # of hips or shoulders, down and up again
+    body_set: int  # the same, but for those with a long stay below
     hand_cycles: int
     hand_set: int  # the same, but for those in a row and at one pace alone
     one_handed: int  # cycles of one hand
@@ -383,20 +386,23 @@ class _Lifts:
     )
     with_hands: bool  # whether the hands come up together with the body
     overhead: bool
+    presses: bool  # whether both hands go from the shoulders to overhead
     half: float  # torsos: the longest single way of hips or shoulders
     springs: bool  # whether the body rises as for a jump, though its flight may not be seen
 
     @property
     def is_plain(self) -> bool:
         """Whether nobody would take it for anything else, even where no lift is expected."""
-        return self.depth >= _PLAIN_DEEP and (self.with_hands or self.cycles >= _SEVERAL)
+        return self.depth >= _PLAIN_DEEP and (self.with_hands or self.body_set >= _SEVERAL)
 
     def evidence(self, *, cuts: int) -> Evidence:
         """Return how sure a lift is, of which the capture cuts so many ends off."""
         is_part = cuts > 0 and (self.overhead or self.half >= _DEEP)
         is_lift = self.with_hands and (self.cycles > 0 or is_part)
-        of_hands = _SEVERAL if self.overhead or cuts else _SET
-        is_set = self.cycles >= _SEVERAL or self.hand_set >= of_hands or self.one_hand_set >= _MANY
+        of_hands = _SEVERAL if self.presses or cuts else _SET
+        is_set = (
+            self.body_set >= _SEVERAL or self.hand_set >= of_hands or self.one_hand_set >= _MANY
+        )
         if self.depth >= _DEEP or is_lift or is_set:
             return Evidence.SURE
         if self.half >= _DEEP and cuts:  # a recording full of it was made for it
@@ -424,6 +430,7 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
         [swing for swing in part if is_near and not _reaches(motion, swing)]
         for part in (hands, one_handed)
     )
+    of_both = [swing for swing in lifted if _is_of_both(motion, swing)]
     return _Lifts(
         depth=max(
             (
@@ -434,8 +441,9 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
             default=0.0,
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
+        body_set=max(_cycles(part) - _stays(part) for part in (hips, trunk)),
         hand_cycles=_cycles(lifted),
-        hand_set=_longest_set(lifted),
+        hand_set=_longest_set(of_both),
         one_handed=_cycles(one_handed),
         one_hand_set=_longest_set(one_handed),
         reaches=_cycles(hands) > _cycles(lifted),
@@ -444,6 +452,10 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
             for up in ups
         ),
         overhead=any(motion.wrist_height[up.last] > _OVERHEAD for up in ups),
+        presses=any(
+            motion.wrist_height[up.first] > _HANGING and motion.wrist_height[up.last] > _OVERHEAD
+            for up in of_both
+        ),
         springs=any(
             back.way > _SPRING * back.seconds
             and _dip(motion, back) > _SPRING_DIP
@@ -455,10 +467,19 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
 
 
 def _reaches(motion: Motion, swing: Swing) -> bool:
-    """Tell whether straight arms swing between hanging and overhead: bent ones lift weights."""
-    heights = motion.wrist_height[[swing.first, swing.last]]
-    straight = np.percentile(motion.arms_straight[swing.first : swing.last + 1], _LOW_PERCENTILE)
-    return bool(heights.min() < _HANGING and heights.max() > _OVERHEAD and straight > _STRAIGHT)
+    """Tell whether a straight arm swings between hanging and overhead: a bent one lifts weights."""
+    ends = motion.wrist_heights[[swing.first, swing.last]]
+    hand = int(np.argmax(np.abs(ends[1] - ends[0])))
+    low, high = sorted(ends[:, hand])
+    bent = motion.arms_bent[swing.first : swing.last + 1, hand]
+    is_straight = np.percentile(bent, _HIGH_PERCENTILE) < _STRAIGHT
+    return bool(low < _HANGING and high > _OVERHEAD and is_straight)
+
+
+def _is_of_both(motion: Motion, swing: Swing) -> bool:
+    """Tell whether both hands make a swing of their mean."""
+    ways = np.abs(motion.wrist_heights[swing.last] - motion.wrist_heights[swing.first])
+    return bool(ways.min() > _BOTH * ways.max())
 
 
 def _cycles(swings: Sequence[Swing]) -> int:
@@ -467,18 +488,33 @@ def _cycles(swings: Sequence[Swing]) -> int:
     return sum(swing.way > 0 for swing in swings if id(swing) in both)
 
 
+def _stays(swings: Sequence[Swing]) -> int:
+    """Return how often a body stays below for long, as of who stretches, before it comes up."""
+    return sum(back.way > 0 and there.held_s(back) >= _PAUSE_S for there, back in turns(swings))
+
+
 def _longest_set(swings: Sequence[Swing]) -> int:
-    """Return how often hands come up one time after the other, as far and at the same pace."""
-    longest = 0
-    for series in series_of(swings, rest=_SET_REST):
-        ups = [swing for swing in series if swing.way > 0]
-        paces = [after.first - up.first for up, after in pairwise(ups)]
-        in_a_row = min(1, len(ups))
+    """Return how often hands come up one time after the other, as far and at the same pace.
+
+    Both together or one alone, then without a rest between the swings; or one hand after the
+    other.
+    """
+    in_turn = sorted((swing for swing in swings if swing.way > 0), key=lambda swing: swing.first)
+    sets = [in_turn, *series_of(swings, rest=_SET_REST)]
+    return max(_longest_run([swing for swing in one if swing.way > 0]) for one in sets)
+
+
+def _longest_run(ups: Sequence[Swing]) -> int:
+    """Return how many of some ways up, in order, follow each other alike and at one pace."""
+    longest = in_a_row = min(1, len(ups))
+    pace_before: int | None = None
+    for up, after in pairwise(ups):
+        pace = after.first - up.first
+        is_alike = _ALIKE < after.way / up.way < 1 / _ALIKE and pace > 0
+        is_same = pace_before is None or pace_before / _PACE < pace < pace_before * _PACE
+        in_a_row = 1 if not is_alike else in_a_row + 1 if is_same else 2
+        pace_before = pace if is_alike else None
         longest = max(longest, in_a_row)
-        for before, pace in pairwise([paces[0] if paces else 0, *paces]):
-            is_same = before / _PACE < pace < before * _PACE
-            in_a_row = in_a_row + 1 if is_same else 2
-            longest = max(longest, in_a_row)
     return longest
 
 

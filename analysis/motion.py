@@ -103,6 +103,7 @@ GRID_FPS = 10.0
 _LONGEST_GAP_S = 1.0  # a body lost for that long while moving is taken to continue moving
 _UNIT_WINDOW_S = 8.0
 _BORDER = 0.03  # of the picture's width
+_TORSO_BY_LEGS = 0.4  # of the legs' length; of people it is more than half
 _SURELY_SEEN = 0.6  # visibility of an ankle: behind plates it is less
 _HIDDEN = 40  # samples of the grid: feet that are hidden for longer may have walked
 _SWAY = 0.1  # torsos that the hips of a body that stands may rise
@@ -136,9 +137,7 @@ class Motion:
     feet_seen: FloatArray  # visibility of the ankle that is better seen, 0 to 1
     wrist_height: FloatArray  # mean of both, above the shoulders, torsos
     wrist_heights: FloatArray  # of each, (T, 2)
-    arms_straight: (
-        FloatArray  # from shoulder to wrist, as a share of the way over the elbow, 0 to 1
-    )
+    arms_bent: FloatArray  # of each, (T, 2): the way over the elbow less the direct one, torsos
     upright: FloatArray  # vertical share of the torso, -1 to 1
     at_border: NDArray[np.bool_]  # whether the body touches the picture's left or right border
     looked: Poses  # what the model saw and when, not evened out
@@ -152,11 +151,11 @@ class Motion:
 def motion_of(poses: Poses) -> Motion:
     """Return the curves of a body."""
     even = resampled(without_strays(poses), fps=GRID_FPS, longest_gap_s=_LONGEST_GAP_S)
-    visit = visits_of(even.middle_px(HIPS), even.torso_px())
+    visit = visits_of(even.middle_px(HIPS), _body_px(even))
     even = _steadied(even, visit)
     hips, shoulders = even.middle_px(HIPS), even.middle_px(SHOULDERS)
     torso = even.torso_px()
-    unit, size = _usual(torso, visit), _rolling_percentile(torso, _STRIDES, 50)
+    unit, size = _usual(_body_px(even), visit), _rolling_percentile(torso, _STRIDES, 50)
     ankles = even.points_px[:, list(ANKLES)]
     lower = ankles[:, :, 1].max(axis=1) if len(ankles) else np.empty(0)
     ground = _ground(lower, hips[:, 1], even, visit)
@@ -191,7 +190,7 @@ def motion_of(poses: Poses) -> Motion:
         feet_seen=even.visibility[:, list(ANKLES)].max(axis=1),
         wrist_height=_median3(np.average(wrists, axis=1, weights=weights)),
         wrist_heights=np.column_stack([_median3(wrist) for wrist in wrists.T]),
-        arms_straight=_straightness(even),
+        arms_bent=_bent(even) / unit[:, None],
         upright=upright,
         at_border=_at_border(even),
         looked=poses,
@@ -249,15 +248,16 @@ def _ground(feet: FloatArray, hips: FloatArray, poses: Poses, visit: Visits) -> 
     return ground
 
 
-def _straightness(poses: Poses) -> FloatArray:
-    """Return how straight both arms are in the picture, (T,), weighted by how well each is seen."""
+def _bent(poses: Poses) -> FloatArray:
+    """Return how much longer the way over each elbow is than the direct one, (T, 2), px.
+
+    Of an arm that points at the camera both are short.
+    """
     joints = (poses.points_px[:, list(pair)] for pair in (SHOULDERS, ELBOWS, WRISTS))
     shoulders, elbows, wrists = joints
     over = np.linalg.norm(elbows - shoulders, axis=2) + np.linalg.norm(wrists - elbows, axis=2)
-    straight = np.linalg.norm(wrists - shoulders, axis=2) / np.maximum(over, 1.0)
-    weights = np.maximum(poses.visibility[:, list(WRISTS)], 0.05)
-    mean: FloatArray = np.average(straight, axis=1, weights=weights)
-    return mean
+    bent: FloatArray = over - np.linalg.norm(wrists - shoulders, axis=2)
+    return bent
 
 
 def _together(knees: FloatArray) -> FloatArray:
@@ -349,6 +349,17 @@ def _steadied(poses: Poses, visit: NDArray[np.int64]) -> Poses:
     )
     points[inner] = np.median(stacked, axis=0)
     return replace(poses, points_px=points)
+
+
+def _body_px(poses: Poses) -> FloatArray:
+    """Return the length of the torso, (T,), px: at least what goes with the legs.
+
+    The torso of somebody who bends towards the camera all but vanishes.
+    """
+    hips, ankles = (poses.points_px[:, list(pair)] for pair in (HIPS, ANKLES))
+    legs = np.linalg.norm(ankles - hips, axis=2).min(axis=1)
+    body: FloatArray = np.fmax(poses.torso_px(), _TORSO_BY_LEGS * legs)
+    return body
 
 
 def _usual(torso: FloatArray, visit: NDArray[np.int64]) -> FloatArray:

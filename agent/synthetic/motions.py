@@ -402,6 +402,7 @@ def stretch(duration_s: float) -> DrawnMovement:
     return _once(up, duration_s, by_s=0.35 * duration_s)
 
 
+_CIRCLES, _CIRCLES_HZ, _ARM = 6, 0.7, 0.334  # how many, how fast, and how long an arm is
 _HANGS = STANDING.left_wrist
 _GESTURES = (  # seconds until the hands are there, left and right: at no pace, and never alike
     (0.7, _HANGS, (0.06, -0.1)),
@@ -427,6 +428,38 @@ def talk() -> DrawnMovement:
     hands = [replace(STANDING, left_wrist=left, right_wrist=right) for _, left, right in _GESTURES]
     end = KeyPose(float(at_s[-1]) + _GRIP_S, STANDING)
     return through(KeyPose(0.0, STANDING), *_keys(at_s, hands), end)
+
+
+def wave() -> DrawnMovement:
+    """Wave with one hand, three times: no effort."""
+    to_and_fro = [replace(STANDING, right_wrist=(0.06 + 0.04 * (n % 2), 0.14)) for n in range(4)]
+    postures = [STANDING, *to_and_fro, STANDING]
+    at_s = np.cumsum([0.4, 0.6, 0.25, 0.25, 0.25, 0.6])
+    keys = [key for n in range(3) for key in _keys(at_s + n * (at_s[-1] + 0.4), postures)]
+    return through(*keys)
+
+
+def arm_circles() -> DrawnMovement:
+    """Swing straight arms round and round, as who warms up: no effort."""
+
+    def postures(seconds: FloatArray) -> FloatArray:
+        turned = 2 * np.pi * _CIRCLES_HZ * np.clip(seconds - 0.5, 0.0, _CIRCLES / _CIRCLES_HZ)
+        vectors = np.tile(STANDING.vector(), (len(seconds), 1))
+        for name in ("left_wrist", "right_wrist"):
+            vectors[:, COLUMNS[name]] = _ARM * np.column_stack([np.sin(turned), -np.cos(turned)])
+        return vectors
+
+    return DrawnMovement(_CIRCLES / _CIRCLES_HZ + 1.0, postures)
+
+
+def toe_touches() -> DrawnMovement:
+    """Bend down to the feet twice and stay there, as who stretches: no effort."""
+    down = replace(
+        STANDING, hip_up=0.46, hip_forward=-0.14, lean_deg=85, **_both(wrist=(0.08, -0.33))
+    )
+    at_s = np.array([0.0, 1.0, 5.5, 6.5, 8.5, 9.5, 14.0, 15.0])
+    postures = (STANDING, down, down, STANDING, STANDING, down, down, STANDING)
+    return through(*_keys(at_s, postures))
 
 
 def load(duration_s: float) -> DrawnMovement:
