@@ -38,6 +38,7 @@ _LEAST_HOP = 0.035  # torsos that both feet go up and down (root mean square)
 _HOP = 0.55  # correlation of hips and feet: 0.2 in a run
 _HOP_ACROSS = 0.7  # of the way upwards
 _HOP_RHYTHM = 0.6
+_HOP_SIZE = 0.06  # of torso or legs, standard deviation: both change more as somebody comes nearer
 _HOPPING_S = 2.7
 _JACKS = 6  # times that the arms go up or down, one after the other
 _JACK_S, _JACK_HIPS = 0.9, 0.06  # how long each takes at most; torsos that hips go up and down
@@ -62,7 +63,6 @@ _RUN_GOING = 3.6  # torsos a second: nobody walks that fast (walking is 2 to 3)
 _COMES, _COMES_ASLANT = 2.4, 3.0  # torsos a second towards the camera, or aslant to it
 _STILL_COMES = 0.7  # of that: a run has a beginning and an end
 _COMES_S = 1.0
-_NEARS = 0.6  # torsos a second: somebody who walks towards the camera
 _SUDDEN_S = 0.5  # window of the median: a change to another body lasts less than half of it
 _FOOT_STAYS = 0.65  # of the body's speed: a standing foot has 0.5, a runner's 0.8 and more
 _GETS_ON = 0.45  # torsos a second through the picture: somebody who walks slowly
@@ -130,8 +130,7 @@ def signs_of(
     runs_here = _running(motion, within, steps, fast, is_expected=activity == "running")
     jacks = _jacks(motion, swings) & found
     running = lasting(runs_here & found & ~jacks, 4)  # in which legs go apart fast, too
-    nears = lasting(np.abs(motion.coming) > _NEARS, _WALK_SAMPLES)
-    hopping = _hopping(motion.looked, motion.times_s) & found & ~nears
+    hopping = _hopping(motion.looked, motion.times_s) & found
     return EffortSignals(
         low=(_during(swings.hips, none) | _during(swings.trunk, none)) & found,
         raised=_during(_of_an_effort(swings, within), none, held_up=True) & found,
@@ -392,7 +391,7 @@ def _hopping(looked: Poses, times_s: FloatArray) -> Mask:
 
     In some seconds one rhythm fits what hips and feet do, and they do it together.  A run has such
     a rhythm, too, but its hips are down when a foot is up; a camera that shakes moves them across
-    the picture as well.
+    the picture as well; who walks to the camera and back grows and shrinks.
     """
     hops = np.zeros(len(times_s), dtype=np.bool_)
     at_s, points = looked.times_s[looked.is_found], looked.points_px[looked.is_found]
@@ -400,9 +399,12 @@ def _hopping(looked: Poses, times_s: FloatArray) -> Mask:
         return hops
     feet_px, hips_px = points[:, list(ANKLES), 1].max(axis=1), points[:, list(HIPS)].mean(axis=1)
     ways = without_trend(at_s, np.column_stack([feet_px, hips_px]) / looked.usual_torso_px)
+    torso_px = looked.torso_px()[looked.is_found]
+    sizes = np.log(np.maximum(np.column_stack([torso_px, feet_px - hips_px[:, 1]]), 1.0))
     for start_s in np.arange(at_s[0], at_s[-1] - _HOPS_S + _HOPS_STEP_S, _HOPS_STEP_S):
         near = (at_s >= start_s) & (at_s < start_s + _HOPS_S)
-        if near.sum() >= _HOP_LOOKS and _hops(at_s[near], ways[near]):
+        keeps_size = near.sum() >= _HOP_LOOKS and sizes[near].std(axis=0).min() < _HOP_SIZE
+        if keeps_size and _hops(at_s[near], ways[near]):
             hops |= (times_s >= start_s) & (times_s < start_s + _HOPS_S)
     return lasting(hops, round(_HOPPING_S * GRID_FPS))
 

@@ -103,6 +103,7 @@ def _passing(
     return DrawnMovement(length_s, postures)
 
 
+_PACED, _TURN_S = 1.4, 0.6  # body heights there and back, and how long a turn takes
 _FAR, _NEAR = 7.0, 2.2  # body heights behind the athlete's place, and before it
 
 
@@ -116,6 +117,27 @@ def _depthwise(gait: _Gait, speed: float, stage: "ScenePlan", *, comes: bool) ->
         heading_deg=stage.heading_deg + (-90.0 if comes else 90.0),
         before=_FAR if comes else _NEAR,
     )
+
+
+def _pacing(stage: "ScenePlan") -> DrawnMovement:
+    """Walk a few steps towards the camera and back again, twice."""
+    way_s = _PACED / WALK_SPEED
+    lap_s = way_s + _TURN_S
+    length_s = 4 * lap_s + _TURN_S
+
+    def postures(seconds: FloatArray) -> FloatArray:
+        paced_s = np.clip(seconds - _TURN_S, 0.0, length_s - _TURN_S)
+        lap = np.minimum(paced_s // lap_s, 3)
+        gone = WALK_SPEED * np.minimum(paced_s - lap * lap_s, way_s)
+        turned_deg = 180.0 * (lap + ease(paced_s - lap * lap_s, way_s, lap_s))
+        turned_deg += (stage.heading_deg - 90.0) * ease(seconds, 0.0, _TURN_S)
+        back_deg = (stage.heading_deg - 90.0) * ease(seconds, length_s - _TURN_S, length_s)
+        vigour = ease(paced_s, 0.0, 0.4) * (1 - ease(paced_s, 4 * lap_s - 2 * _TURN_S, 4 * lap_s))
+        vectors = _going(_WALK, (lap * _PACED + gone) / _WALK.stride, vigour)
+        ahead = np.where(lap % 2 == 0, gone, _PACED - gone)
+        return _along(vectors, ahead, stage.heading_deg - 90.0, turned_deg - back_deg)
+
+    return DrawnMovement(length_s, postures)
 
 
 def walk_in(
@@ -275,6 +297,7 @@ REPERTOIRE: dict[str, Act] = {
     "run_past": Act(lambda stage: _crossing(run_past, stage, 2.0), "running"),
     "run_towards": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=True), "running"),
     "run_away": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=False), "running"),
+    "pace": Act(_pacing),
     "walk_towards": Act(lambda stage: _depthwise(_WALK, WALK_SPEED, stage, comes=True)),
 }
 
