@@ -18,10 +18,11 @@ import structlog
 from agent.camera_link import FilmingOrder, RecorderReport, RecorderState, RecorderTrouble
 from agent.clock import Instant, Now
 from agent.errors import AgentError
-from agent.recorder.arming import ArmedState, Arming
 from agent.recorder.cutting import (
     Action,
     AppendPacket,
+    ArmedState,
+    Arming,
     BeginFile,
     EndFile,
     EndReason,

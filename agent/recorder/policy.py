@@ -15,8 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 from agent.bandwidth_schedule import parse_timetable
 from agent.camera_link import FROM_STATION, CameraChoice
 from agent.logs import hide_always
-from agent.recorder.arming import ArmingPolicy
-from agent.recorder.cutting import CutPolicy
+from agent.recorder.cutting import ArmingPolicy, CutPolicy
 from agent.secret_files import read_secret
 
 

@@ -5,7 +5,7 @@ import time
 from agent.bandwidth_schedule import parse_timetable
 from agent.camera_link import FilmingOrder, LineReader, OrderReason, as_line
 from agent.clock import Instant
-from agent.recorder.arming import Arming, ArmingPolicy
+from agent.recorder.cutting import Arming, ArmingPolicy
 
 _MONDAY_NOON_S = 1_795_435_200.0 + 12 * 3600
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.recorder.arming import ArmedState
 from agent.recorder.cutting import (
     AppendPacket,
+    ArmedState,
     BeginFile,
     CutPolicy,
     EndFile,
