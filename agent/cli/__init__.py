@@ -61,7 +61,7 @@ _SECTIONS = {
         ),
         "doctor": ("care", "Check the whole station, and say how to fix problems."),
         "config": ("run", "Show the active settings and the origin of each."),
-        "pair": ("pair", "Pair a tablet with the coach's page by QR code."),
+        "pair": ("page", "Pair a tablet with the coach's page by QR code."),
         "notify": ("care", "Test the notifications (webhook, MQTT)."),
         "logs": ("why", "Show the event log (of one clip)."),
         "support": ("care", "Create a support bundle."),
@@ -73,7 +73,7 @@ _SECTIONS = {
         "join": ("hub", "Join a facility by the LINK of spotter hub invite."),
         "leave": ("hub", "Leave the facility: nothing is sent to the hub any more."),
         "worker": ("worker", "Analyse recordings for the stations of a facility."),
-        "certificate": ("certificate", "Issue certificates for the pages of all stations."),
+        "certificate": ("page", "Issue certificates for the pages of all stations."),
     },
     "Try it out": {
         "demo": ("demo", "Run the full pipeline once, offline."),

@@ -33,7 +33,7 @@ from agent.cli.hub_care import (
     prepared_hub,
     text_of,
 )
-from agent.cli.pair import show_link
+from agent.cli.page import show_link
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
 from agent.doctor.hub import UNIT

@@ -26,7 +26,7 @@ from agent.cli.common import (
     refusals_of,
 )
 from agent.cli.formatting import duration_words, size_words
-from agent.cli.pair import show_link
+from agent.cli.page import show_link
 from agent.clock import read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
