@@ -23,8 +23,8 @@ from agent.cli.formatting import size_words
 from agent.clock import read_clock
 from agent.daemon.systemd import SYSTEMD, unit_of
 from agent.disk.state_folder import rewriting
-from agent.doctor.check import CheckResult, Severity, worst
-from agent.doctor.runner import Rounds, rounds
+from agent.doctor.check import CheckResult, Rounds, Severity, worst
+from agent.doctor.runner import rounds
 from agent.errors import ConfigError, NotifyError, RequestError
 from agent.notifications.message import Notice, reverted_notice, trial_notice
 from agent.notifications.stage import receiver_of

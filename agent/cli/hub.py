@@ -36,7 +36,7 @@ from agent.cli.hub_care import (
 from agent.cli.page import show_link
 from agent.clock import LocalTime, iso_utc, read_clock
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
-from agent.doctor.hub import UNIT
+from agent.doctor.facility import HUB_UNIT
 from agent.errors import RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.joining import join_as_site
@@ -367,7 +367,7 @@ def _warn_if_closed(settings: HubSettings, folder: HubFolder) -> None:
     if not runs:
         click.echo("The hub is not running; the page opens after: spotter hub run", err=True)
     elif pause is not None:
-        remedy = page_remedy(settings.web.listen, pause.reason, unit=UNIT)
+        remedy = page_remedy(settings.web.listen, pause.reason, unit=HUB_UNIT)
         click.echo(f"The page is not open: {pause.detail}\n  {remedy}", err=True)
 
 

@@ -30,7 +30,7 @@ from agent.cli.page import show_link
 from agent.clock import read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
-from agent.doctor.hub import UNIT, hub_rounds
+from agent.doctor.facility import HUB_UNIT, hub_rounds
 from agent.errors import NotifyError, RequestError
 from agent.facility.orders import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
@@ -532,7 +532,7 @@ def _page_document(listen: str, look: HubLook) -> dict[str, object]:
         "open": look.runs and bool(listen) and pause is None,
         "reason": pause and pause.reason,
         "detail": pause and pause.detail,
-        "do": pause and page_remedy(listen, pause.reason, unit=UNIT),
+        "do": pause and page_remedy(listen, pause.reason, unit=HUB_UNIT),
     }
 
 

@@ -12,8 +12,8 @@ from agent.cli.care import report_findings
 from agent.cli.common import WholeNumber, print_answer, standard_options
 from agent.clipping.analysis_process import ChildLimits
 from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
+from agent.doctor.facility import WORKER_STATE, WORKER_UNIT, worker_rounds
 from agent.doctor.service import ask_systemd
-from agent.doctor.worker import DEFAULT_STATE, UNIT, worker_rounds
 from agent.errors import ConfigError, RequestError
 from agent.facility.joining import join_as_worker
 from agent.facility.membership import Invitation, read_membership
@@ -34,7 +34,7 @@ from agent.stage import StopFlag
 @click.option(
     "--state",
     type=click.Path(path_type=Path, file_okay=False),
-    default=DEFAULT_STATE,
+    default=WORKER_STATE,
     show_default=True,
     help="The worker's key, and the recording that it analyses.",
 )
@@ -96,10 +96,9 @@ def worker(
 
 
 def _start(state: Path) -> str:
-    is_packaged = state == DEFAULT_STATE and ask_systemd(UNIT).get("LoadState") == "loaded"
-    return (
-        f"sudo systemctl enable --now {UNIT}" if is_packaged else f"spotter worker --state {state}"
-    )
+    if state == WORKER_STATE and ask_systemd(WORKER_UNIT).get("LoadState") == "loaded":
+        return f"sudo systemctl enable --now {WORKER_UNIT}"
+    return f"spotter worker --state {state}"
 
 
 def _prepared(state: Path) -> StateFolder:

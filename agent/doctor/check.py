@@ -1,6 +1,6 @@
 """The result of a check: severity, text and remedy."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -82,3 +82,5 @@ class StationUnderTest:
 
 
 Check = Callable[[StationUnderTest], list[CheckResult]]
+# What is checked next, and what to call for its findings.
+Rounds = Iterator[tuple[str, Callable[[], list[CheckResult]]]]

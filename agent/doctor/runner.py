@@ -1,7 +1,7 @@
 """Runs all checks in order, from the box up to the service."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.clock import Instant
@@ -18,7 +18,7 @@ from agent.doctor.box import (
     installed_files,
     shipped_model,
 )
-from agent.doctor.check import Check, CheckResult, StationUnderTest, broken, warning
+from agent.doctor.check import Check, CheckResult, Rounds, StationUnderTest, broken, warning
 from agent.doctor.folders import check_folders, check_rights, may_look
 from agent.doctor.network import check_api, check_channels
 from agent.doctor.page import check_page
@@ -32,8 +32,6 @@ from agent.settings.model import read_secrets
 # What is done as root; all else with the rights of the state folder's owner.
 _AS_CALLER = frozenset({"settings", "permissions", "recorder", "API", "service"})
 _INSIDE = frozenset({"outbox", "history", "camera", "notifications", "service", "page"})
-
-Rounds = Iterator[tuple[str, Callable[[], list[CheckResult]]]]
 
 # What is said while a check is under way, and the check.
 _AGAIN = "sudo spotter doctor; if it fails there, too, install Spotter again (docs/install.md)"

@@ -12,7 +12,7 @@ import pytest
 
 from agent.disk.space import DiskUsage
 from agent.doctor.check import Severity
-from agent.doctor.hub import judge_server, judge_space
+from agent.doctor.facility import judge_server, judge_space
 from agent.errors import NotifyError
 from agent.web.server import listen_on
 from tests.facility import SITE, Hub, stolen

@@ -1,4 +1,7 @@
-"""Checks of a facility's hub: its program, its files, its broker, its page and its stations."""
+"""Checks of a facility's machines that are no station: its hub, and its workers.
+
+Of the hub its program, files, broker, page and stations; of a worker its folder, hub and disk.
+"""
 
 import hashlib
 import os
@@ -9,7 +12,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,15 +23,17 @@ from cryptography.hazmat.primitives import serialization
 from agent.clock import Instant, LocalTime, read_clock
 from agent.disk.rights import service_user_of
 from agent.disk.space import DiskUsage, measure, megabytes
-from agent.disk.state_folder import StateFolderLock, acting_as_owner
-from agent.doctor.check import CheckResult, broken, fine, warning
-from agent.doctor.folders import check_folder
+from agent.disk.state_folder import StateFolder, StateFolderLock, acting_as_owner
+from agent.doctor.check import CheckResult, Rounds, broken, fine, warning
+from agent.doctor.folders import check_folder, may_look
 from agent.doctor.network import judge_clock
 from agent.doctor.page import check_given
-from agent.doctor.runner import Rounds
 from agent.doctor.service import ask_systemd, judge_unit
-from agent.errors import ConfigError
-from agent.facility.membership import split_address
+from agent.errors import ConfigError, NotifyError
+from agent.facility.broker import HubConnection, HubRefusesError
+from agent.facility.joining import access_of
+from agent.facility.keys import FacilityKey
+from agent.facility.membership import Membership, read_membership, read_station_key, split_address
 from agent.hub.folder import HubFolder
 from agent.hub.look import HubLook, look_at_hub
 from agent.hub.server import end_of_log, find_server
@@ -41,11 +46,13 @@ from agent.station.network import page_remedy
 from agent.text import counted
 from agent.web.auth import read_pin, why_no_pin
 
-UNIT = "spotter-hub.service"
+HUB_UNIT, WORKER_UNIT = "spotter-hub.service", "spotter-worker.service"
+WORKER_STATE = Path("/var/lib/spotter-worker")
 OLDEST_SERVER = (2, 12)
 _VERSION_WITHIN_S = 10.0
 _LISTENS_WITHIN_S = 2.0
 _BROKEN_BYTES, _LOW_BYTES = 500_000_000, 2_000_000_000  # the broker stores up to 1.25 GiB
+_WORKER_LOW_BYTES = 4_000_000_000  # a long recording, and what is spared beside it
 _CLOCK_OFF_S = 60.0  # beyond it a station without a clock of its own carries out no turns
 _MOST_NAMED = 5
 _LATELY_S = 600.0
@@ -72,7 +79,13 @@ class HubUnderTest:
     @property
     def runs(self) -> bool:
         """Whether a process holds its state folder."""
-        return StateFolderLock(self.folder.places).is_taken()
+        return _runs(self.folder.places)
+
+
+def _runs(folder: StateFolder) -> bool:
+    """Tell whether a process holds a state folder."""
+    with acting_as_owner(folder.root):
+        return StateFolderLock(folder).is_taken()
 
 
 def hub_rounds(config: Path, *, now: Instant) -> Rounds:
@@ -92,7 +105,7 @@ def hub_rounds(config: Path, *, now: Instant) -> Rounds:
     yield "nats-server", lambda: [check_server(hub)]
     yield "state folder", lambda: check_state(hub)
     yield "clock", lambda: [judge_clock(now, None)]
-    yield "service", lambda: [_check_service(hub)]
+    yield "service", lambda: [_check_hub_service(hub)]
     if hub.folder.root.is_dir():
         yield "broker", lambda: _as_owner(hub, _check_inside)
     yield "page", lambda: [_check_page(hub), *_as_owner(hub, _check_given)]
@@ -181,17 +194,25 @@ def judge_space(room: DiskUsage) -> CheckResult:
     return fine("disk space", told)
 
 
-def _check_service(hub: HubUnderTest) -> CheckResult:
-    with acting_as_owner(hub.folder.root):
-        runs = hub.runs
-    told = ask_systemd(UNIT)
-    is_there = told.get("LoadState", "not-found") != "not-found"
-    is_its = hub.config == Path("/etc/spotter/hub.toml") and is_there
-    if is_its:
-        return judge_unit(UNIT, told, runs=runs, boot_s=time.clock_gettime(time.CLOCK_MONOTONIC))
-    if runs:
-        return fine("service", "running, without systemd")
-    return broken("service", "the hub is not running: stations wait for it", "spotter hub run")
+def _check_hub_service(hub: HubUnderTest) -> CheckResult:
+    nobody = broken("service", "the hub is not running: stations wait for it", "spotter hub run")
+    is_its = hub.config == Path("/etc/spotter/hub.toml")
+    return _judge_service(HUB_UNIT, nobody, runs=hub.runs, is_its=is_its)
+
+
+def _judge_service(unit: str, nobody: CheckResult, *, runs: bool, is_its: bool) -> CheckResult:
+    """Judge whether a hub or a worker runs.
+
+    Args:
+        unit: its unit, if systemd has one.
+        nobody: what is said where nothing runs.
+        runs: whether a process holds its folder.
+        is_its: whether it is the one that the unit starts.
+    """
+    told = ask_systemd(unit)
+    if is_its and told.get("LoadState", "not-found") != "not-found":
+        return judge_unit(unit, told, runs=runs, boot_s=time.clock_gettime(time.CLOCK_MONOTONIC))
+    return fine("service", "running, without systemd") if runs else nobody
 
 
 def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
@@ -373,11 +394,10 @@ def _check_page(hub: HubUnderTest) -> CheckResult:
     listen = hub.settings.web.listen
     if not listen:
         return fine("page", 'turned off (web.listen = "")')
-    with acting_as_owner(hub.folder.root):
-        runs = hub.runs
+    runs = hub.runs
     pause = stored_pause(hub.folder.root, StageName.PAGE) if runs else None
     if pause is not None:
-        remedy = page_remedy(listen, pause.reason, unit=UNIT)
+        remedy = page_remedy(listen, pause.reason, unit=HUB_UNIT)
         return broken("page", f"not open: {pause.detail}", remedy)
     is_open = _is_listening(listen)
     port = split_address(listen)[1]
@@ -398,3 +418,64 @@ def _is_listening(listen: str) -> bool:
             return True
     except OSError:
         return False
+
+
+def worker_rounds(state: Path) -> Rounds:
+    """Yield what is checked next, and what to call for its findings.
+
+    Args:
+        state: the worker's folder.
+    """
+    if not may_look(state):
+        closed = [broken("hub", f"{state} may not be read", "sudo spotter worker --check")]
+        yield "hub", lambda: closed
+        return
+    folder = StateFolder(state)
+    yield "hub", lambda: list(_check_membership(folder))
+    yield "service", lambda: [_check_worker_service(folder)]
+    if state.is_dir():
+        yield "disk space", lambda: [_judge_worker_space(measure(state))]
+
+
+def _check_membership(folder: StateFolder) -> Iterator[CheckResult]:
+    told = f"{folder.root} belongs to no facility"
+    nobody = broken("hub", told, "on the hub: spotter hub invite --worker NAME")
+    if not folder.root.is_dir():
+        yield nobody
+        return
+    try:
+        with acting_as_owner(folder.root):
+            member = read_membership(folder)
+            if member is not None:
+                yield _reached(member, FacilityKey(read_station_key(folder)))
+                return
+    except ConfigError as error:
+        yield broken("hub", str(error), "join again: spotter hub invite --worker NAME, on the hub")
+        return
+    yield nobody
+
+
+def _reached(member: Membership, key: FacilityKey) -> CheckResult:
+    with closing(HubConnection(access_of(member, key))) as hub:
+        try:
+            hub.open()
+        except HubRefusesError:
+            told = f"the hub at {member.address} refuses this worker's key"
+            return broken("hub", told, f"on the hub: spotter hub invite --worker {member.station}")
+        except NotifyError as error:
+            return warning("hub", f"{error}; it is tried again", "spotter hub doctor, at the hub")
+    return fine("hub", f"{member.address} accepts it as {member.site}/{member.station}")
+
+
+def _check_worker_service(folder: StateFolder) -> CheckResult:
+    runs = folder.root.is_dir() and _runs(folder)
+    nobody = broken("service", "not running", f"spotter worker --state {folder.root}")
+    return _judge_service(WORKER_UNIT, nobody, runs=runs, is_its=folder.root == WORKER_STATE)
+
+
+def _judge_worker_space(room: DiskUsage) -> CheckResult:
+    """Judge the room that is left for a recording."""
+    told = f"{megabytes(room.free_bytes)} free of {megabytes(room.total_bytes)}"
+    if room.free_bytes < _WORKER_LOW_BYTES:
+        return warning("disk space", f"{told}: too little for a long recording", "free disk space")
+    return fine("disk space", told)
