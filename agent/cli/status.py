@@ -16,7 +16,7 @@ from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.disk.state_folder import StateFolderLock
 from agent.intake.folder import watch_of
-from agent.intake.left_behind import LeftFootage, left_footage
+from agent.intake.left_behind import LeftBehind, left_behind
 from agent.notifications.message import count_waiting
 from agent.outbox.disk import read_disk
 from agent.outbox.outbox import Outbox
@@ -27,7 +27,7 @@ from agent.settings.load import find_config, how_to_edit
 from agent.settings.model import NO_KEY
 from agent.stage import StageName
 from agent.station.assignments import AssignmentStatus, api_host, assignment_status, state_folder
-from agent.station.camera import Camera, camera_words, unrecognised_files
+from agent.station.camera import Camera, camera_words
 from agent.station.network import page_remedy
 from agent.station.recording_pause import filming
 from agent.station.status import needs_person
@@ -254,11 +254,11 @@ def _pause_needs(pauses: object, capture: Path) -> list[dict[str, str]]:
     ]
 
 
-def _footage_needs(footage: Sequence[LeftFootage]) -> list[dict[str, str]]:
+def _footage_needs(left: LeftBehind) -> list[dict[str, str]]:
     """Return what must be done about footage that stays in the capture folder."""
     return [
-        {"what": "not_ingested", "told": left.words().rstrip("."), "do": left.remedy}
-        for left in footage
+        {"what": "not_ingested", "told": one.words().rstrip("."), "do": one.remedy}
+        for one in left.footage
     ]
 
 
@@ -429,7 +429,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
     camera = watch_of(outbox, settings).look(now)
     disk = disk_documents(settings, outbox, running=running, now_s=now.utc_s)
     page = page_document(settings, disk["pauses"], running=running)
-    footage = left_footage(settings, now_s=now.utc_s)
+    left = left_behind(settings, now_s=now.utc_s)
     paused = [
         *_page_needs(page, unit_of(config)),
         *_pause_needs(disk["pauses"], settings.paths.capture),
@@ -448,7 +448,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
             lane,
             start=None if running else start_command(config),
             camera=camera,
-            stopped=[*paused, *_footage_needs(footage)],
+            stopped=[*paused, *_footage_needs(left)],
             now_s=now.utc_s,
         ),
         "camera": camera_document(camera, now_s=now.utc_s),
@@ -463,7 +463,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
         **disk,
         "page": page,
         "notices": notices_document(settings, outbox),
-        "capture_folder": _capture_folder(settings, footage, now_s=now.utc_s),
+        "capture_folder": _capture_folder(settings.paths.capture, left),
         "api": {**_api_document(lane, now_s=now.utc_s), "limit": _limit(outbox, lane)},
     }
 
@@ -510,18 +510,16 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
     }
 
 
-def _capture_folder(
-    settings: Settings, footage: Sequence[LeftFootage], *, now_s: float
-) -> dict[str, object]:
-    path = settings.paths.capture
-    left = unrecognised_files(path, settings.capture.suffixes, now_s=now_s)
+def _capture_folder(path: Path, left: LeftBehind) -> dict[str, object]:
+    others = left.unrecognised
     return {
         "path": str(path),
         "present": path.is_dir(),
         "not_ingested": [
-            {"reason": str(one.reason), "count": one.count, "name": one.name} for one in footage
+            {"reason": str(one.reason), "count": one.count, "name": one.name}
+            for one in left.footage
         ],
-        "left_alone": {"count": left.count, "names": list(left.names), "told": left.words()},
+        "left_alone": {"count": others.count, "names": list(others.names), "told": others.words()},
     }
 
 

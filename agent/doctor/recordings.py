@@ -14,13 +14,13 @@ from agent.disk.state_folder import walk
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError
 from agent.intake.folder import watch_of
-from agent.intake.left_behind import LeftReason, left_footage
+from agent.intake.left_behind import LeftReason, UnrecognisedFiles, left_behind
 from agent.intake.stability import WriterState, writer_state
 from agent.outbox.consistency import Audit, audit, opened_as_it_is
 from agent.outbox.database_file import DATABASE_NAME, check_integrity, holds_history
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import PLAN_LIMIT, LaneState
-from agent.station.camera import Camera, UnrecognisedFiles, camera_words, unrecognised_files
+from agent.station.camera import Camera, camera_words
 from agent.station.status import needs_person
 from agent.text import counted, printable_file_name
 
@@ -368,12 +368,12 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
     last_at, camera = _camera(station)
     findings = [judge_last(last_at, camera, now_s=station.now.utc_s)]
     suffixes = settings.capture.suffixes
-    left = unrecognised_files(settings.paths.capture, suffixes, now_s=station.now.utc_s)
-    if left.count:
-        findings.append(judge_left(left, suffixes=suffixes))
+    left = left_behind(settings, now_s=station.now.utc_s)
+    if left.unrecognised.count:
+        findings.append(judge_left(left.unrecognised, suffixes=suffixes))
     findings += [
         warning("files in the folder", one.words().rstrip("."), one.remedy)
-        for one in left_footage(settings, now_s=station.now.utc_s)
+        for one in left.footage
         if one.reason not in _PENDING
     ]
     if station.runs:
@@ -381,7 +381,7 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
             judge_pending(
                 [file for file in _pending_files(station) if file.is_video],
                 settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
-                suffixes=settings.capture.suffixes,
+                suffixes=suffixes,
             )
         )
     return findings

@@ -20,7 +20,7 @@ from agent.text import printable_file_name
 
 _STILL_GROWING_S = 12.0  # recorders flush every few seconds
 _SIDECAR_BYTES = 65536
-_UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
+UNFINISHED_SUFFIXES = (".part", ".tmp", ".partial", ".crdownload", "~")
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 NOT_PLAIN = frozenset({errno.ELOOP, errno.ENOTDIR, errno.ENXIO})
 
@@ -118,7 +118,7 @@ class CaptureFolder:
         if any(part.startswith(".") for part in inside.parts):
             return False
         name = path.name.lower()
-        return path.suffix.lower() in self._suffixes and not name.endswith(_UNFINISHED_SUFFIXES)
+        return path.suffix.lower() in self._suffixes and not name.endswith(UNFINISHED_SUFFIXES)
 
     def below(self, path: Path) -> str:
         """Return the folder of a capture, as seen from here; empty where it is this one."""
@@ -182,7 +182,7 @@ class CaptureFolder:
     def _finished_name(self, path: Path) -> str | None:
         """Return what a capture is called once it is whole; None for what is no capture."""
         name = path.name.removeprefix(".")
-        while name.lower().endswith(_UNFINISHED_SUFFIXES):
+        while name.lower().endswith(UNFINISHED_SUFFIXES):
             shorter = name.rstrip("~") if name.endswith("~") else name.rpartition(".")[0]
             if shorter == name:
                 break
@@ -219,7 +219,7 @@ class CaptureFolder:
 
     def _may_become_capture(self, name: str) -> bool:
         path = Path(name.lower())
-        return path.suffix in self._suffixes or path.name.endswith(_UNFINISHED_SUFFIXES)
+        return path.suffix in self._suffixes or path.name.endswith(UNFINISHED_SUFFIXES)
 
     def look(self, path: Path) -> FileFacts | None:
         """Return a file's facts, or None where there is no plain file of that name."""

@@ -1,4 +1,4 @@
-"""Footage that stays in the capture folder: what intake cannot ingest, and why.
+"""What stays in the capture folder: footage that intake cannot ingest, and what is no video.
 
 The status and the page name it, for nothing else would: a video that nobody may read makes no take,
 and no error that a coach sees.
@@ -7,7 +7,7 @@ and no error that a coach sees.
 import os
 import shlex
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,9 +21,10 @@ from agent.disk.rights import (
     service_user_of,
 )
 from agent.disk.state_folder import born_ns_of, walk
+from agent.intake.folder import UNFINISHED_SUFFIXES
 from agent.intake.stability import WriterState, writer_state
 from agent.settings import Settings
-from agent.text import gettext_noop, ngettext_noop, printable_file_name
+from agent.text import counted, gettext_noop, ngettext_noop, printable_file_name
 
 _GROWS_S = 12.0  # recorders flush every few seconds; a file that grows may get its rights yet
 _MUST_BE_IN_S = 120.0  # on top of the longest settling
@@ -34,7 +35,19 @@ _MOST_NAME = 60
 _OF_THE_SYSTEM = frozenset(
     {"lost+found", "System Volume Information", "$RECYCLE.BIN", "@eaDir", "#recycle", "#snapshot"}
 )
-_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
+_NAMED = 3
+_MOST_COUNTED = 1000
+_AT_REST_S = 60.0  # younger ones may be renamed by their writer yet
+_SIDECARS = frozenset({".json", ".xml", ".thm", ".lrv", ".srt", ".md5", ".sha256"})
+# What cameras write and no setting names: footage is lost if nobody checks.
+_MAY_BE_VIDEOS = frozenset(
+    {
+        *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
+        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".avc", ".flv", ".f4v"),
+        *(".wmv", ".asf", ".vob", ".ogv", ".mjpeg", ".mjpg", ".dav", ".mxf", ".ivf", ".mod"),
+        ".tod",
+    }
+)
 
 
 class LeftReason(StrEnum):
@@ -98,8 +111,34 @@ REMEDIES = {
 }
 
 
-def left_footage(settings: Settings, *, now_s: float) -> list[LeftFootage]:
-    """Return the footage of the capture folder that will not be ingested as it is now.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnrecognisedFiles:
+    """The files of the capture folder that are not ingested because of their names."""
+
+    count: int = 0
+    names: tuple[str, ...] = ()  # the first few, as they may be shown
+    videos: int = 0  # of these, how many may be videos all the same
+
+    def words(self) -> str:
+        """Return it in a sentence; "" where there is nothing."""
+        if not self.count:
+            return ""
+        files = counted(self.count, "file", "files")
+        are = "is not a video" if self.count == 1 else "are not videos"
+        rest = ", …" if self.count > len(self.names) else ""
+        return f"{files} in the capture folder {are}: {', '.join(self.names)}{rest}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftBehind:
+    """Everything that stays in the capture folder as it is now."""
+
+    footage: tuple[LeftFootage, ...] = ()  # by reason
+    unrecognised: UnrecognisedFiles = UnrecognisedFiles()
+
+
+def left_behind(settings: Settings, *, now_s: float) -> LeftBehind:
+    """Return what is in the capture folder and will not be ingested as it is now.
 
     Args:
         settings: of the station.
@@ -109,20 +148,21 @@ def left_footage(settings: Settings, *, now_s: float) -> list[LeftFootage]:
     found: dict[LeftReason, list[Path]] = {}
     for reason, path in looking.all():
         found.setdefault(reason, []).append(path)
-    return [
+    footage = tuple(
         LeftFootage(
             reason=reason,
             count=len(found[reason]),
-            name=_shown(found[reason][0]),
+            name=_shown(found[reason][0].name),
             remedy=_remedy(reason, found[reason][0], looking.who),
         )
         for reason in LeftReason
         if reason in found
-    ]
+    )
+    return LeftBehind(footage=footage, unrecognised=looking.unrecognised.result())
 
 
-def _shown(path: Path) -> str:
-    name = printable_file_name(path.name)
+def _shown(name: str) -> str:
+    name = printable_file_name(name)
     return name if len(name) <= _MOST_NAME else f"{name[:_MOST_NAME]}…"
 
 
@@ -137,6 +177,51 @@ def _remedy(reason: LeftReason, path: Path, who: ServiceUser) -> str:
     return REMEDIES[reason]
 
 
+class _Unrecognised:
+    """Counts the files that are not ingested because of their names.
+
+    Hidden and unfinished files are not meant, nor what cameras write beside their videos.
+    """
+
+    def __init__(self, suffixes: frozenset[str], now_s: float) -> None:
+        self._passed_over = suffixes | _SIDECARS
+        self._now_s = now_s
+        self._seen = self._count = self._videos = 0
+        self._names: list[str] = []
+
+    def look(self, folder: Path, names: Sequence[str]) -> None:
+        """Count those of one more folder."""
+        for name in sorted(names):
+            self._seen += 1
+            if self._seen > _MOST_SEEN or self._count >= _MOST_COUNTED:
+                return
+            lower = name.lower()
+            suffix = _suffix(lower)
+            if name.startswith(".") or suffix in self._passed_over:
+                continue
+            if lower.endswith(UNFINISHED_SUFFIXES) or not self._is_at_rest(folder / name):
+                continue
+            self._count += 1
+            self._videos += suffix in _MAY_BE_VIDEOS
+            if len(self._names) < _NAMED:
+                self._names.append(_shown(name))
+
+    def result(self) -> UnrecognisedFiles:
+        """Return what was counted."""
+        return UnrecognisedFiles(count=self._count, names=tuple(self._names), videos=self._videos)
+
+    def _is_at_rest(self, path: Path) -> bool:
+        """Tell whether a path is a plain file that nobody has written for a while."""
+        with suppress(OSError):
+            found = path.lstat()
+            return stat.S_ISREG(found.st_mode) and abs(self._now_s - found.st_mtime) > _AT_REST_S
+        return False
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1]  # noqa: PTH122  # of many names
+
+
 class _Look:
     """One look through the capture folder."""
 
@@ -147,6 +232,7 @@ class _Look:
         self._suffixes = frozenset(capture.suffixes)
         self._quiet_s = max(capture.settle_s, capture.settle_unseen_s) + _MUST_BE_IN_S
         self._now_s = now_s
+        self.unrecognised = _Unrecognised(self._suffixes, now_s)
         self._met: list[tuple[LeftReason, Path]] = []
         self._asked = 0
         self._closed: set[Path] = set()  # folders; who asks may see more of them than the daemon
@@ -155,6 +241,7 @@ class _Look:
         """Yield each file and folder that stays, with the reason."""
         seen = 0
         for folder, names, descriptor in walk(self._root, with_hidden=False, meet=self._meet):
+            self.unrecognised.look(folder, names)
             if self._closed and self._closed.intersection((folder, *folder.parents)):
                 self._met.clear()
                 continue
@@ -185,8 +272,8 @@ class _Look:
     def _is_video(self, name: str) -> bool:
         """Tell whether intake would ingest a file of this name."""
         lower = name.lower()
-        is_named_so = os.path.splitext(lower)[1] in self._suffixes  # noqa: PTH122  # of many names
-        return is_named_so and not name.startswith(".") and not lower.endswith(_UNFINISHED)
+        is_named_so = _suffix(lower) in self._suffixes
+        return is_named_so and not name.startswith(".") and not lower.endswith(UNFINISHED_SUFFIXES)
 
     def _reason(
         self, folder: Path, name: str, descriptor: int, rights: FolderRights

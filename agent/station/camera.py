@@ -1,28 +1,23 @@
-"""Whether the camera works: its last recording, its expected hours, and foreign files.
+"""Whether the camera works: its last recording, and its expected hours.
 
 A station knows its hours: by `station.hours`, or from what was recorded there in the last weeks.
 Outside them, and while filming is stopped, a silent camera is no fault.
 """
 
 import math
-import stat
 from bisect import bisect_left
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
-from pathlib import Path
 
 from agent.bandwidth_schedule import Timetable, parse_hours
 from agent.camera_link import RecorderState, RecorderTrouble
 from agent.clock import Instant
-from agent.disk.state_folder import walk
 from agent.outbox.assignments import AssignmentKind, AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.station.recorders import RecorderSight
-from agent.text import counted, printable_file_name
 
 _MINUTE_S = 60.0
 _HOUR_S = 3600.0
@@ -305,83 +300,3 @@ def camera_words(camera: Camera, *, now_s: float) -> str:
     if age_s is None:
         return "silent: no recording yet"
     return f"silent: last recording {age_s / _MINUTE_S:.0f} min ago"
-
-
-_NAMED = 3
-_MOST_NAME = 60  # characters
-_MOST_SEEN = 20_000
-_MOST_COUNTED = 1000
-_AT_REST_S = 60.0  # younger ones may be renamed by their writer yet
-_UNFINISHED = (".part", ".tmp", ".partial", ".crdownload", "~")
-_SIDECARS = frozenset({".json", ".xml", ".thm", ".lrv", ".srt", ".md5", ".sha256"})
-# What cameras write and no setting names: footage is lost if nobody checks.
-_MAY_BE_VIDEOS = frozenset(
-    {
-        *(".mp4", ".mov", ".m4v", ".mkv", ".avi", ".webm", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"),
-        *(".3gp", ".3g2", ".h264", ".264", ".h265", ".265", ".hevc", ".avc", ".flv", ".f4v"),
-        *(
-            ".wmv",
-            ".asf",
-            ".vob",
-            ".ogv",
-            ".mjpeg",
-            ".mjpg",
-            ".dav",
-            ".mxf",
-            ".ivf",
-            ".mod",
-            ".tod",
-        ),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnrecognisedFiles:
-    """The files of the capture folder that are not ingested because of their names."""
-
-    count: int = 0
-    names: tuple[str, ...] = ()  # the first few, as they may be shown
-    videos: int = 0  # of these, how many may be videos all the same
-
-    def words(self) -> str:
-        """Return it in a sentence; "" where there is nothing."""
-        if not self.count:
-            return ""
-        files = counted(self.count, "file", "files")
-        are = "is not a video" if self.count == 1 else "are not videos"
-        rest = ", …" if self.count > len(self.names) else ""
-        return f"{files} in the capture folder {are}: {', '.join(self.names)}{rest}"
-
-
-def unrecognised_files(root: Path, suffixes: Collection[str], *, now_s: float) -> UnrecognisedFiles:
-    """Return the files of the capture folder that are not ingested because of their names.
-
-    Hidden and unfinished files are not meant, nor what cameras write beside their videos.
-    """
-    names: list[str] = []
-    count = videos = seen = 0
-    for folder, files, _ in walk(root, with_hidden=False):
-        for name in sorted(files):
-            seen += 1
-            if seen > _MOST_SEEN or count >= _MOST_COUNTED:
-                return UnrecognisedFiles(count=count, names=tuple(names), videos=videos)
-            suffix = Path(name).suffix.lower()
-            if name.startswith(".") or suffix in suffixes or suffix in _SIDECARS:
-                continue
-            if name.lower().endswith(_UNFINISHED) or not _is_at_rest(folder / name, now_s):
-                continue
-            count += 1
-            videos += suffix in _MAY_BE_VIDEOS
-            if len(names) < _NAMED:
-                shown = printable_file_name(name)
-                names.append(shown if len(shown) <= _MOST_NAME else f"{shown[:_MOST_NAME]}…")
-    return UnrecognisedFiles(count=count, names=tuple(names), videos=videos)
-
-
-def _is_at_rest(path: Path, now_s: float) -> bool:
-    """Tell whether a path is a plain file that nobody has written for a while."""
-    with suppress(OSError):
-        found = path.lstat()
-        return stat.S_ISREG(found.st_mode) and abs(now_s - found.st_mtime) > _AT_REST_S
-    return False

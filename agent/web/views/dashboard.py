@@ -7,12 +7,12 @@ from hashlib import sha256
 from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
-from agent.intake.left_behind import REMEDIES, WORDS, LeftFootage, left_footage
+from agent.intake.left_behind import REMEDIES, WORDS, LeftFootage, left_behind
 from agent.outbox.assignments import Assignment, AssignmentLayer
 from agent.outbox.disk import read_disk
 from agent.outbox.roster import RosterAthlete, key_of
 from agent.station.assignments import AssignmentStatus, assignment_status, last_combination, rotates
-from agent.station.camera import CameraState, unrecognised_files
+from agent.station.camera import CameraState
 from agent.station.recording_pause import Filming, filming
 from agent.station.roster import athlete_of, name_of, search_athletes
 from agent.station.status import StationStatus, StatusInputs, read_facts, station_status
@@ -213,27 +213,22 @@ def read_state(source: PageContext, *, is_filming: bool) -> StatusLine:
         camera=source.camera.look(source.now()),
         now_s=source.now().utc_s,
     )
-    left = unrecognised_files(
-        source.settings.paths.capture,
-        source.settings.capture.suffixes,
-        now_s=source.now().utc_s,
-    )
-    footage = left_footage(source.settings, now_s=source.now().utc_s)
+    left = left_behind(source.settings, now_s=source.now().utc_s)
     facts = replace(
         facts,
         stuck=tuple(source.signs.stuck()),
         disk_is_low=_disk_is_low(source),
-        left_videos=left.videos + sum(one.count for one in footage),
+        left_videos=left.unrecognised.videos + sum(one.count for one in left.footage),
     )
     word = station_status(facts)
     lines = [*_about_stop(source.texts, films), *_lines(source, facts, word)]
-    lines += [left_words(one, source.texts) for one in footage]
-    if left.count:
+    lines += [left_words(one, source.texts) for one in left.footage]
+    if left.unrecognised.count:
         lines.append(
             source.texts.ngettext(
                 "%(n)s file in the capture folder is not a video by its extension.",
                 "%(n)s files in the capture folder are not videos by their extension.",
-                left.count,
+                left.unrecognised.count,
             )
         )
     needs = tuple(_needs(source.texts, facts))

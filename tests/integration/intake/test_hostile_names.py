@@ -12,10 +12,11 @@ from agent.disk.state_folder import StateFolder
 from agent.intake import admission
 from agent.intake.admission import Admission, AdmissionResult, show_unremoved
 from agent.intake.folder import CaptureFolder, UnsettledError
+from agent.intake.left_behind import LeftBehind, left_behind
 from agent.outbox.models import FileFacts
 from agent.outbox.outbox import Outbox
-from agent.station.camera import unrecognised_files
 from tests.factories import evidence
+from tests.served_page import page_settings
 
 
 class Gate:
@@ -198,7 +199,7 @@ def test_folders_nested_without_end_keep_no_recording_from_being_found(gate: Gat
     assert gate.scan() == [plain]
     assert folder.arriving(since_s=0.0) == ["plain.mp4"] and folder.written_at() is not None
     show_unremoved(gate.capture)
-    assert unrecognised_files(gate.capture, {".mp4"}, now_s=0.0).count == 0
+    assert left_behind(page_settings(gate.capture.parent), now_s=0.0) == LeftBehind()
     assert gate.admission.resume() and gate.admit(plain) is AdmissionResult.NEW
 
 

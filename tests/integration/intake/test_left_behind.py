@@ -17,7 +17,7 @@ from agent.intake.left_behind import (
     WORDS,
     LeftFootage,
     LeftReason,
-    left_footage,
+    left_behind,
 )
 from agent.settings import Settings
 from agent.web.i18n import Texts
@@ -59,7 +59,7 @@ def _examined(settings: Settings) -> StationUnderTest:
 
 
 def left(settings: Settings) -> list[tuple[str, int, str]]:
-    found = left_footage(settings, now_s=time.time())
+    found = left_behind(settings, now_s=time.time()).footage
     return [(str(one.reason), one.count, one.name) for one in found]
 
 
@@ -74,7 +74,7 @@ def test_a_video_that_the_daemon_may_not_read_is_said_with_what_to_do(settings: 
 
     put(capture / "b set.mp4", mode=0o600)
     put(capture / "c.mp4", mode=0o600)
-    (one,) = left_footage(settings, now_s=time.time())
+    (one,) = left_behind(settings, now_s=time.time()).footage
 
     assert one.words() == ("2 recordings cannot be read and moved by Spotter, such as b set.mp4.")
     assert one.remedy == "spotter show 'b set.mp4'"
@@ -94,7 +94,7 @@ def test_a_folder_that_the_daemon_may_not_enter_hides_nothing(settings: Settings
     closed.chmod(0o700)
     (settings.paths.capture / "lost+found").mkdir(mode=0o700)
 
-    (one,) = left_footage(settings, now_s=time.time())
+    (one,) = left_behind(settings, now_s=time.time()).footage
     told = [found.finding for found in check_camera(_examined(settings))]
 
     assert one.words().rstrip(".") in told
@@ -139,7 +139,7 @@ def test_a_video_that_never_stops_growing_is_said(tmp_path: Path) -> None:
     in_three_hours_s = time.time() + 3 * 3600
     os.utime(settings.paths.capture / "set.mp4", (in_three_hours_s, in_three_hours_s))
 
-    found = left_footage(settings, now_s=in_three_hours_s)
+    found = left_behind(settings, now_s=in_three_hours_s).footage
 
     assert [one.reason for one in found] in ([LeftReason.GROWING], [])  # where births are kept
 
@@ -185,7 +185,7 @@ def test_it_is_read_with_the_station_clock(tmp_path: Path) -> None:
     settings = page_settings(tmp_path)
     path = put(settings.paths.capture / "set.mp4", age_s=-3600)
     with path.open("ab"):
-        found = left_footage(settings, now_s=read_clock().utc_s)
+        found = left_behind(settings, now_s=read_clock().utc_s).footage
     assert [one.reason for one in found] == [LeftReason.HELD_OPEN]
 
 
