@@ -37,13 +37,18 @@ _MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings
 Tables = Mapping[str, Mapping[str, Any]]  # settings by table and key
 
 
-class SettingsFragment(HubDocument):
+class RevisedDocument(HubDocument):
+    """A document of which the highest revision holds."""
+
+    revision: Annotated[int, Field(ge=1, le=10**15)]
+
+
+class SettingsFragment(RevisedDocument):
     """What the hub sets at one station; everything else is the station's own."""
 
     KIND = "settings"
     MOST_BYTES = 65_536
 
-    revision: Annotated[int, Field(ge=1, le=10**15)]
     tables: dict[str, dict[str, Any]]
 
 
@@ -235,13 +240,12 @@ class Release(BaseModel):
         return f"{self.version}{after}"
 
 
-class StationRelease(HubDocument):
+class StationRelease(RevisedDocument):
     """What one station is to install."""
 
     KIND = "release"
     MOST_BYTES = 4096
 
-    revision: Annotated[int, Field(ge=1, le=10**15)]
     release: Release
 
 
@@ -335,13 +339,12 @@ class Turn(BaseModel):
         return f"{self.user_id} {self.begins:.3f} {self.exercise} {self.barbell_mass}"
 
 
-class StationPlan(HubDocument):
+class StationPlan(RevisedDocument):
     """Who is to be on one station, and when."""
 
     KIND = "plan"
     MOST_BYTES = 200_000
 
-    revision: Annotated[int, Field(ge=1, le=10**15)]
     issued_at: _Moment
     not_before: _Moment
     expires_at: _Moment

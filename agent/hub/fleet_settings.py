@@ -5,10 +5,11 @@ settings, signed, with a revision of its own; and so with the version.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,32 +19,37 @@ from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
 from agent.facility.orders import (
     Release,
+    RevisedDocument,
     SettingsFragment,
     StationRelease,
     Tables,
 )
-from agent.hub.folder import HubFolder, KnownStation, Register
+from agent.hub.folder import HubFolder
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.settings.load import check_tables, toml_value
 
 _MOST_FILE_BYTES = 1 << 22
 
-Wanted = TypeVar("Wanted", SettingsFragment, StationRelease)
-Kept = TypeVar("Kept", bound=BaseModel)
-Entry = TypeVar("Entry")
 
-
-class PushedSettings(BaseModel):
+class _Wanted(BaseModel):
     """What is wanted, as it is kept."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    everywhere: Any = None
+    groups: dict[str, Any] = Field(default_factory=dict)
+    stations: dict[str, Any] = Field(default_factory=dict)
+
+
+class PushedSettings(_Wanted):
+    """The settings that are wanted."""
 
     everywhere: dict[str, dict[str, Any]] = Field(default_factory=dict)
     groups: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
     stations: dict[str, dict[str, dict[str, Any]]] = Field(default_factory=dict)
 
-    def of(self, station: str, group: str | None) -> Tables:
+    def of(self, station: str, group: str | None) -> dict[str, dict[str, Any]]:
         """Return what is wanted of one station."""
         merged: dict[str, dict[str, Any]] = {}
         for layer in (
@@ -70,180 +76,8 @@ def _toml(tables: Tables) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-class FleetSettings:
-    """Changes what is wanted, and publishes it to the stations."""
-
-    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
-        self._site = site
-        self._folder = folder
-
-    def wanted(self) -> PushedSettings:
-        """Return what is wanted.
-
-        Raises:
-            ConfigError: the file is damaged.
-        """
-        return read_wanted(self._folder.wanted_settings, PushedSettings)
-
-    def change(
-        self,
-        tables: Tables,
-        *,
-        station: str | None = None,
-        group: str | None = None,
-    ) -> None:
-        """Set tables in place of those before, for all, a group, or one station.
-
-        Args:
-            tables: what is wanted there; nothing at all: nothing is wanted any more.
-            station: the only one; None: a group, or all.
-            group: of stations.
-
-        Raises:
-            RequestError: there is no such station or group.
-            ConfigError: no station could do what they say, or the file is damaged.
-            OSError: it cannot be kept.
-        """
-        check_tables(tables)
-        if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
-            raise RequestError("no station would read so much")
-        plain = {table: dict(values) for table, values in tables.items()}
-        path = self._folder.wanted_settings
-        _keep(self._folder, path, self.wanted(), plain, station=station, group=group)
-
-    def tell(self, *, now_s: float) -> list[str]:
-        """Publish to the stations what is wanted; return those for which it is news.
-
-        Raises:
-            NotifyError: the broker cannot be reached: they hear of it when the hub starts.
-            ConfigError: the file of what is wanted is damaged.
-        """
-        after = self.wanted()
-
-        def next_of(
-            station: str, known: KnownStation, before: SettingsFragment | None, revision: int
-        ) -> SettingsFragment | None:
-            tables = after.of(station, known.group)
-            if tables == ({} if before is None else before.tables):
-                return None
-            return SettingsFragment(
-                site=self._site.site,
-                station=station,
-                revision=revision,
-                tables={table: dict(values) for table, values in tables.items()},
-            )
-
-        return publish_wanted(self._site, self._folder, SettingsFragment, next_of, now_s=now_s)
-
-
-def refuse_unknown(register: Register, *, station: str | None, group: str | None) -> None:
-    """See that a station, or a group, is there.
-
-    Raises:
-        RequestError: it is not.
-    """
-    if station is not None and station not in register.stations:
-        raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
-    if group is not None and group not in {one.group for one in register.stations.values()}:
-        raise RequestError(f"no group {group!r}", hint="spotter hub group STATION NAME")
-
-
-def publish_wanted(
-    site: SiteSettings,
-    folder: HubFolder,
-    kind: type[Wanted],
-    next_of: Callable[[str, KnownStation, Wanted | None, int], Wanted | None],
-    *,
-    now_s: float,
-) -> list[str]:
-    """Publish to every station what is wanted of it; return those for which it is news.
-
-    Args:
-        site: of the hub.
-        folder: of the hub.
-        kind: of document.
-        next_of: returns what a station is to hear, given what it heard before and the next
-            revision; None where it has heard it.
-        now_s: Unix time.
-
-    Raises:
-        NotifyError: the broker cannot be reached.
-    """
-    key, told = folder.key(), []
-    with closing(HubConnection(hub_access(site.listen, folder, key))) as hub:
-        hub.open()
-        for name, known in folder.register().stations.items():
-            subjects = Subjects(site=site.site, station=name)
-            subject = f"$KV.{DESIRED}.{subjects.place}.{kind.KIND}"
-            stored, before = hub.stored(subjects.last(f"KV_{DESIRED}", subject)), None
-            with suppress(RequestError):
-                body = stored.body if stored else b""
-                before = kind.unsealed(body, site=site.site, station=name, hub=key.public)
-            # Also after the broker's store was lost, and after two changes in a millisecond.
-            revision = max(round(now_s * 1000), 0 if before is None else before.revision + 1)
-            document = next_of(name, known, before, revision)
-            if document is not None:
-                hub.publish(subject, document.sealed(key))
-                told.append(name)
-    return told
-
-
-def _keep(
-    folder: HubFolder,
-    path: Path,
-    before: "PushedSettings | WantedReleases",
-    wanted: Mapping[str, object] | Release | None,
-    *,
-    station: str | None,
-    group: str | None,
-) -> None:
-    """Keep what is wanted of all, of a group, or of one station, in place of what was.
-
-    Raises:
-        RequestError: there is no such station or group.
-        OSError: it cannot be kept.
-    """
-    groups: Mapping[str, object] = before.groups
-    stations: Mapping[str, object] = before.stations
-    is_listed = station in stations or group in groups
-    if wanted or not is_listed:  # what is wanted of one that is gone can be removed
-        refuse_unknown(folder.register(), station=station, group=group)
-    changed: dict[str, object] = {"everywhere": wanted}
-    if station is not None:
-        changed = {"stations": _with_entry(stations, station, wanted or None)}
-    elif group is not None:
-        changed = {"groups": _with_entry(groups, group, wanted or None)}
-    with rewriting(path, 0o600) as file:
-        file.write(before.model_copy(update=changed).model_dump_json(indent=1).encode())
-
-
-def _with_entry(table: Mapping[str, Entry], name: str, entry: Entry | None) -> dict[str, Entry]:
-    """Return a table with another entry of a name, which comes last; None: with none."""
-    others = {other: one for other, one in table.items() if other != name}
-    return others if entry is None else {**others, name: entry}
-
-
-def read_wanted(path: Path, model: type[Kept]) -> Kept:
-    """Read what is wanted; nothing is, where there is no file.
-
-    Raises:
-        ConfigError: it may not be read, or is damaged.
-    """
-    try:
-        with open_plain(path) as file:
-            return model.model_validate_json(file.read(_MOST_FILE_BYTES))
-    except FileNotFoundError:
-        return model()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}", hint="use sudo") from None
-    except ValidationError:
-        raise ConfigError(f"{path} is damaged", hint="restore it from a backup") from None
-
-
-class WantedReleases(BaseModel):
-    """What is wanted, as it is kept."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class WantedReleases(_Wanted):
+    """The versions that are wanted."""
 
     everywhere: Release | None = None
     groups: dict[str, Release] = Field(default_factory=dict)
@@ -262,38 +96,37 @@ class WantedReleases(BaseModel):
         return [f"{whom}: {one.words}" for whom, one in parts if one is not None]
 
 
-class FleetReleases:
-    """Changes which version is wanted, and publishes it to the stations."""
+Kept = TypeVar("Kept", bound=_Wanted)
+Told = TypeVar("Told", bound=RevisedDocument)
 
-    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
+
+class _Fleet(ABC, Generic[Kept, Told]):
+    """Keeps what is wanted, and publishes to each station its part."""
+
+    def __init__(
+        self, site: SiteSettings, folder: HubFolder, path: Path, kept: type[Kept], told: type[Told]
+    ) -> None:
         self._site = site
         self._folder = folder
+        self._path = path
+        self._kept = kept
+        self._told = told
 
-    def wanted(self) -> WantedReleases:
-        """Return what is wanted.
-
-        Raises:
-            ConfigError: the file is damaged.
-        """
-        return read_wanted(self._folder.wanted_releases, WantedReleases)
-
-    def change(
-        self, release: Release | None, *, station: str | None = None, group: str | None = None
-    ) -> None:
-        """Want a version in place of the one before, of all, of a group, or of one station.
-
-        Args:
-            release: what is wanted there; None: nothing any more.
-            station: the only one; None: a group, or all.
-            group: of stations.
+    def wanted(self) -> Kept:
+        """Return what is wanted; nothing is, where there is no file.
 
         Raises:
-            RequestError: there is no such station or group.
-            ConfigError: the file is damaged.
-            OSError: it cannot be kept.
+            ConfigError: the file may not be read, or is damaged.
         """
-        path = self._folder.wanted_releases
-        _keep(self._folder, path, self.wanted(), release, station=station, group=group)
+        try:
+            with open_plain(self._path) as file:
+                return self._kept.model_validate_json(file.read(_MOST_FILE_BYTES))
+        except FileNotFoundError:
+            return self._kept()
+        except OSError as error:
+            raise ConfigError(f"{self._path}: {error.strerror}", hint="use sudo") from None
+        except ValidationError:
+            raise ConfigError(f"{self._path} is damaged", hint="restore it from a backup") from None
 
     def tell(self, *, now_s: float) -> list[str]:
         """Publish to the stations what is wanted; return those for which it is news.
@@ -302,16 +135,129 @@ class FleetReleases:
             NotifyError: the broker cannot be reached: they hear of it when the hub starts.
             ConfigError: the file of what is wanted is damaged.
         """
-        after = self.wanted()
+        wanted, site, key = self.wanted(), self._site.site, self._folder.key()
+        told = []
+        with closing(HubConnection(hub_access(self._site.listen, self._folder, key))) as hub:
+            hub.open()
+            for name, known in self._folder.register().stations.items():
+                subjects = Subjects(site=site, station=name)
+                subject = f"$KV.{DESIRED}.{subjects.place}.{self._told.KIND}"
+                stored, before = hub.stored(subjects.last(f"KV_{DESIRED}", subject)), None
+                with suppress(RequestError):
+                    body = stored.body if stored else b""
+                    before = self._told.unsealed(body, site=site, station=name, hub=key.public)
+                heard = before or self._document(self._kept(), name, None, 1)
+                # Also after the broker's store was lost, and after two changes in a millisecond.
+                revision = max(round(now_s * 1000), heard.revision + 1)
+                document = self._document(wanted, name, known.group, revision)
+                if document.model_copy(update={"revision": heard.revision}) != heard:
+                    hub.publish(subject, document.sealed(key))
+                    told.append(name)
+        return told
 
-        def next_of(
-            station: str, known: KnownStation, before: StationRelease | None, revision: int
-        ) -> StationRelease | None:
-            release = after.of(station, known.group)
-            if release == (Release() if before is None else before.release):
-                return None
-            return StationRelease(
-                site=self._site.site, station=station, revision=revision, release=release
-            )
+    @abstractmethod
+    def _document(self, wanted: Kept, station: str, group: str | None, revision: int) -> Told:
+        """Return what one station is to hear."""
 
-        return publish_wanted(self._site, self._folder, StationRelease, next_of, now_s=now_s)
+    def _keep(
+        self,
+        wanted: Mapping[str, object] | Release | None,
+        *,
+        station: str | None,
+        group: str | None,
+    ) -> None:
+        """Keep what is wanted of all, of a group, or of one station, in place of what was.
+
+        Raises:
+            RequestError: there is no such station or group.
+            ConfigError: the file is damaged.
+            OSError: it cannot be kept.
+        """
+        before = self.wanted()
+        is_listed = station in before.stations or group in before.groups
+        if wanted or not is_listed:  # what is wanted of one that is gone can be removed
+            self._refuse_unknown(station, group)
+        changed: dict[str, object] = {"everywhere": wanted}
+        if station is not None:
+            changed = {"stations": _with_entry(before.stations, station, wanted or None)}
+        elif group is not None:
+            changed = {"groups": _with_entry(before.groups, group, wanted or None)}
+        with rewriting(self._path, 0o600) as file:
+            file.write(before.model_copy(update=changed).model_dump_json(indent=1).encode())
+
+    def _refuse_unknown(self, station: str | None, group: str | None) -> None:
+        known = self._folder.register().stations
+        if station is not None and station not in known:
+            raise RequestError(f"no station {station!r}", hint="spotter hub stations lists them")
+        if group is not None and group not in {one.group for one in known.values()}:
+            raise RequestError(f"no group {group!r}", hint="spotter hub group STATION NAME")
+
+
+def _with_entry(table: Mapping[str, Any], name: str, entry: object) -> dict[str, Any]:
+    """Return a table with another entry of a name, which comes last; None: with none."""
+    others = {other: one for other, one in table.items() if other != name}
+    return others if entry is None else {**others, name: entry}
+
+
+class FleetSettings(_Fleet[PushedSettings, SettingsFragment]):
+    """Changes which settings are wanted, and publishes them to the stations."""
+
+    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
+        super().__init__(site, folder, folder.wanted_settings, PushedSettings, SettingsFragment)
+
+    def change(
+        self, tables: Tables, *, station: str | None = None, group: str | None = None
+    ) -> None:
+        """Set tables in place of those before, for all, a group, or one station.
+
+        Args:
+            tables: what is wanted there; nothing at all: nothing is wanted any more.
+            station: the only one; None: a group, or all.
+            group: of stations.
+
+        Raises:
+            RequestError: there is no such station or group.
+            ConfigError: no station could do what they say, or the file is damaged.
+            OSError: it cannot be kept.
+        """
+        check_tables(tables)
+        if len(json.dumps(tables)) > SettingsFragment.MOST_BYTES // 4:
+            raise RequestError("no station would read so much")
+        plain = {table: dict(values) for table, values in tables.items()}
+        self._keep(plain, station=station, group=group)
+
+    def _document(
+        self, wanted: PushedSettings, station: str, group: str | None, revision: int
+    ) -> SettingsFragment:
+        return SettingsFragment(
+            site=self._site.site,
+            station=station,
+            revision=revision,
+            tables=wanted.of(station, group),
+        )
+
+
+class FleetReleases(_Fleet[WantedReleases, StationRelease]):
+    """Changes which version is wanted, and publishes it to the stations."""
+
+    def __init__(self, site: SiteSettings, folder: HubFolder) -> None:
+        super().__init__(site, folder, folder.wanted_releases, WantedReleases, StationRelease)
+
+    def change(
+        self, release: Release | None, *, station: str | None = None, group: str | None = None
+    ) -> None:
+        """Want a version in place of the one before, of all, of a group, or of one station.
+
+        Args, Raises: as for settings; None: nothing any more.
+        """
+        self._keep(release, station=station, group=group)
+
+    def _document(
+        self, wanted: WantedReleases, station: str, group: str | None, revision: int
+    ) -> StationRelease:
+        return StationRelease(
+            site=self._site.site,
+            station=station,
+            revision=revision,
+            release=wanted.of(station, group),
+        )
