@@ -94,9 +94,8 @@ class BoardContext:
 
 async def show(page: BoardContext, context: RequestContext) -> Response:
     """Show every station."""
-    assert context.session is not None  # not for anybody
-    csrf_token = page.auth.signer.csrf_token(context.session)
-    can_assign = context.session.role is Role.COACH
+    csrf_token = page.auth.signer.csrf_token(context.login)
+    can_assign = context.login.role is Role.COACH
     return draw(
         page,
         "board.html",

@@ -27,12 +27,12 @@ from agent.web.routing import (
     HOME,
     Form,
     GetEndpoint,
-    NoForm,
     PostEndpoint,
     RequestContext,
     RequiredAccess,
     SharedContext,
     WebContext,
+    action_endpoint,
     draw,
     static,
     version_of,
@@ -56,9 +56,8 @@ _GROUP = re.compile(r"[0-9]{0,18}")
 
 async def start(page: WebContext, context: RequestContext) -> Response:
     """Show a coach the station."""
-    assert context.session is not None  # not for anybody
     drawing = await page.database.read(lambda: page.board.drawing(wall=False))
-    csrf_token = page.auth.signer.csrf_token(context.session)
+    csrf_token = page.auth.signer.csrf_token(context.login)
     return HTMLResponse(_filled(page, drawing.page).replace(CSRF_PLACE, csrf_token))
 
 
@@ -216,8 +215,7 @@ async def groups(page: WebContext, context: RequestContext) -> Response:
 
 
 def _common(page: WebContext, context: RequestContext, mark: str) -> _Common:
-    assert context.session is not None  # not for anybody
-    csrf_token = page.auth.signer.csrf_token(context.session)
+    csrf_token = page.auth.signer.csrf_token(context.login)
     return _Common(
         csrf_token=csrf_token,
         mark=mark,
@@ -256,10 +254,9 @@ def _stream(page: WebContext, context: RequestContext, *, wall: bool) -> Respons
         return Response(media_type="text/event-stream")
     if page.watchers >= _MOST_WATCHERS:
         return Response("too many connections", 429, headers={"retry-after": "30"})
-    assert context.session is not None  # not for anybody
     asked = context.request  # a browser that listens again says what it heard last
     mark = asked.headers.get("last-event-id") or asked.query_params.get("mark", "")
-    events = _events(page, context.session, mark, wall=wall)
+    events = _events(page, context.login, mark, wall=wall)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
@@ -392,10 +389,9 @@ async def pair(page: SharedContext, context: RequestContext, form: PairForm) -> 
     return _welcome(page, session)
 
 
-async def leave(page: SharedContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def leave(page: SharedContext, context: RequestContext) -> Response:
     """Let this device in no longer."""
-    assert context.session is not None  # not for anybody
-    await page.auth.leave(context.session)
+    await page.auth.leave(context.login)
     response = RedirectResponse("/login", 303)
     page.auth.take_back(response)
     return response
@@ -412,5 +408,5 @@ LOGIN_ROUTES = (
     PostEndpoint(path="/login", access=RequiredAccess.ANYBODY, form=PinForm, answer=login),
     GetEndpoint(path="/pair", access=RequiredAccess.ANYBODY, answer=show_pairing),
     PostEndpoint(path="/pair", access=RequiredAccess.ANYBODY, form=PairForm, answer=pair),
-    PostEndpoint(path="/leave", access=RequiredAccess.WALL, form=NoForm, answer=leave),
+    action_endpoint(path="/leave", access=RequiredAccess.WALL, answer=leave),
 )

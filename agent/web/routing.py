@@ -134,6 +134,12 @@ class RequestContext:
     session: LoginSession | None  # None only where the endpoint is open to anybody
 
     @property
+    def login(self) -> LoginSession:
+        """The session, at an endpoint that is not open to anybody."""
+        assert self.session is not None  # checked by `GuardedEndpoint`
+        return self.session
+
+    @property
     def address(self) -> str:
         """Where the request came from."""
         return self.request.client.host if self.request.client else ""
@@ -220,10 +226,9 @@ class PostEndpoint(Generic[PageType, FormType]):
         fields = await form_fields(context.request)
         given = fields.pop(CSRF_FIELD, None) or context.request.headers.get(CSRF_HEADER)
         token = given if isinstance(given, str) else ""
-        if self.access is not RequiredAccess.ANYBODY:
-            assert context.session is not None  # checked by `GuardedEndpoint`
-            if not page.auth.signer.verify_csrf(context.session, token):
-                raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
+        is_open = self.access is RequiredAccess.ANYBODY
+        if not (is_open or page.auth.signer.verify_csrf(context.login, token)):
+            raise HTTPException(403, page.texts.gettext("The page is out of date: reload it."))
         try:
             form = self.form.model_validate(fields)
         except ValidationError as error:
@@ -234,6 +239,21 @@ class PostEndpoint(Generic[PageType, FormType]):
                 422, page.texts.gettext("Invalid input: %(fields)s", fields=where[:80])
             ) from None
         return await self.answer(page, context, form)
+
+
+def action_endpoint(
+    *,
+    path: str,
+    access: RequiredAccess,
+    answer: Callable[[PageType, RequestContext], Awaitable[Response]],
+) -> PostEndpoint[PageType, NoForm]:
+    """Return an endpoint that changes something, for which its path says all that is needed."""
+    return PostEndpoint(
+        path=path,
+        access=access,
+        form=NoForm,
+        answer=lambda page, context, _form: answer(page, context),
+    )
 
 
 class GuardedEndpoint(Generic[PageType]):

@@ -49,11 +49,11 @@ from agent.web.routing import (
     HOME,
     Form,
     GetEndpoint,
-    NoForm,
     PostEndpoint,
     RequestContext,
     RequiredAccess,
     WebContext,
+    action_endpoint,
     change,
     draw,
 )
@@ -77,9 +77,7 @@ def _taker(page: WebContext) -> RecorderSight | None:
 
 async def show(page: WebContext, context: RequestContext) -> Response:
     """Show the steps of the set-up."""
-    session = context.session
-    assert session is not None  # not for anybody
-    device = await page.database.read(lambda: page.outbox.devices.get(session.device_id))
+    device = await page.database.read(lambda: page.outbox.devices.get(context.login.device_id))
     taker, sights = _taker(page), page.signs.recorders()
     sight = taker or (sights[0] if sights else None)
     is_safe = is_loopback(context.address) or context.request.url.scheme == "https"
@@ -87,7 +85,7 @@ async def show(page: WebContext, context: RequestContext) -> Response:
     return draw(
         page,
         "setup.html",
-        csrf_token=page.auth.signer.csrf_token(session),
+        csrf_token=page.auth.signer.csrf_token(context.login),
         setup=setup_view(page, taker, left_s=left_s, is_open=not is_safe),
         wording=Wording(page.texts, page.settings.web.unit),
         started=id(page),
@@ -291,7 +289,7 @@ async def set_pin(page: WebContext, context: RequestContext, form: NewPinForm) -
     return JSONResponse({"say": gettext("PIN saved.")}, background=reload)
 
 
-async def finish(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def finish(page: WebContext, context: RequestContext) -> Response:
     """End the set-up for everybody; this device stays paired as a coach's."""
     session = await page.auth.end_setup(context.address)
     response = JSONResponse({"say": page.texts.gettext("Saved."), "to": HOME[session.role]})
@@ -307,7 +305,7 @@ SETUP_ROUTES = (
     PostEndpoint(path="/setup/camera", access=_SETUP, form=CameraForm, answer=set_camera),
     PostEndpoint(path="/setup/key", access=_SETUP, form=ApiKeyForm, answer=set_key),
     PostEndpoint(path="/setup/pin", access=_SETUP, form=NewPinForm, answer=set_pin),
-    PostEndpoint(path="/setup/finish", access=_SETUP, form=NoForm, answer=finish),
+    action_endpoint(path="/setup/finish", access=_SETUP, answer=finish),
 )
 
 
@@ -321,12 +319,11 @@ def _chosen(page: WebContext, context: RequestContext) -> RecorderSight | None:
 
 async def camera(page: WebContext, context: RequestContext) -> Response:
     """Show the live picture of a camera."""
-    assert context.session is not None  # not for anybody
     sight = _chosen(page, context)
     return draw(
         page,
         "camera.html",
-        csrf_token=page.auth.signer.csrf_token(context.session),
+        csrf_token=page.auth.signer.csrf_token(context.login),
         view=None if sight is None else camera_view(sight, page.texts),
         cameras=[one.report.camera for one in page.signs.recorders()],
         zone=" ".join(f"{x:g},{y:g}" for x, y in zone_corners(page.settings.analysis.zone)),
@@ -419,7 +416,7 @@ async def checked(page: WebContext, context: RequestContext) -> Response:  # noq
     return Response(last.drawn, media_type="image/jpeg")
 
 
-async def set_reference(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def set_reference(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
     """Keep the picture that was checked last as what the camera is to see from now on."""
     last = page.framing.last
     if last is None:
@@ -448,5 +445,5 @@ CAMERA_ROUTES = (
     PostEndpoint(path="/camera/zone", access=_CAMERA, form=ZoneForm, answer=set_zone),
     PostEndpoint(path="/camera/check", access=_CAMERA, form=CheckForm, answer=check),
     GetEndpoint(path="/camera/checked", access=_CAMERA, answer=checked),
-    PostEndpoint(path="/camera/reference", access=_CAMERA, form=NoForm, answer=set_reference),
+    action_endpoint(path="/camera/reference", access=_CAMERA, answer=set_reference),
 )

@@ -33,17 +33,16 @@ from agent.station.check_in import (
 from agent.station.erasure import forget, receipt, receipt_content
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.station.roster import name_of, note_guest, request_roster, resolve_guest, split_key
-from agent.web.auth import LoginSession
 from agent.web.routing import (
     SET_BY,
     Form,
     FormType,
     GetEndpoint,
-    NoForm,
     PostEndpoint,
     RequestContext,
     RequiredAccess,
     WebContext,
+    action_endpoint,
     change,
     draw,
     form_fields,
@@ -51,6 +50,7 @@ from agent.web.routing import (
 )
 from agent.web.views.dashboard import RosterEntry
 
+_COACH, _KIOSK = RequiredAccess.COACH, RequiredAccess.KIOSK
 Key = Annotated[str, Field(min_length=1, max_length=128)]
 
 
@@ -141,35 +141,28 @@ class ResolveForm(Form):
 
 async def assign(page: WebContext, context: RequestContext, form: AssignForm) -> Response:
     """Put somebody on the station."""
-    wanted = form.movement(page)
-
-    def put() -> str:
-        assignments.assign_person(
-            page.outbox, form.key, wanted, rules=page.rules, now=page.now(), set_by=SET_BY
-        )
-        return name_of_key(page, form.key)
-
-    return said(
-        page,
-        context,
-        page.texts.gettext("%(name)s is on the station.", name=await change(page, put)),
-    )
+    return await _put(page, context, form.key, form.movement(page))
 
 
 async def repeat(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Put somebody on the station with what they did last."""
+    return await _put(page, context, form.key, None)
 
+
+async def _put(
+    page: WebContext, context: RequestContext, key: str, wanted: ClipTarget | None
+) -> Response:
     def put() -> str:
         assignments.assign_person(
-            page.outbox, form.key, rules=page.rules, now=page.now(), set_by=SET_BY
+            page.outbox, key, wanted, rules=page.rules, now=page.now(), set_by=SET_BY
         )
-        return name_of_key(page, form.key)
+        return name_of_key(page, key)
 
-    return said(
-        page,
-        context,
-        page.texts.gettext("%(name)s is on the station.", name=await change(page, put)),
-    )
+    return said(page, context, _is_on(page, await change(page, put)))
+
+
+def _is_on(page: WebContext, name: str) -> str:
+    return page.texts.gettext("%(name)s is on the station.", name=name)
 
 
 async def set_mass(page: WebContext, context: RequestContext, form: MassForm) -> Response:
@@ -258,11 +251,7 @@ async def next_one(page: WebContext, context: RequestContext, form: NextForm) ->
         )
         return name_of(page.outbox, *following.who) or ""
 
-    return said(
-        page,
-        context,
-        page.texts.gettext("%(name)s is on the station.", name=await change(page, advance)),
-    )
+    return said(page, context, _is_on(page, await change(page, advance)))
 
 
 async def enqueue(page: WebContext, context: RequestContext, form: AssignForm) -> Response:
@@ -287,14 +276,14 @@ async def move(page: WebContext, context: RequestContext, form: MoveForm) -> Res
     return said(page, context, page.texts.gettext("Queue updated."))
 
 
-async def remove(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def remove(page: WebContext, context: RequestContext) -> Response:
     """Take somebody out of the queue; for ten seconds it can be taken back."""
     place = context.number("place")
     undoable = await change(page, lambda: clip_actions.unqueue(page.outbox, place, now=page.now()))
     return said(page, context, page.texts.gettext("Queue updated."), undoable=undoable)
 
 
-async def clear(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def clear(page: WebContext, context: RequestContext) -> Response:
     """Empty the queue; for ten seconds it can be taken back."""
     undoable = await change(page, lambda: clip_actions.clear_queue(page.outbox, now=page.now()))
     return said(page, context, page.texts.gettext("Queue updated."), undoable=undoable)
@@ -349,25 +338,19 @@ def name_of_key(page: WebContext, key: str) -> str:
 
 
 STATION_ROUTES = (
-    PostEndpoint(path="/assign", access=RequiredAccess.COACH, form=AssignForm, answer=assign),
-    PostEndpoint(path="/repeat", access=RequiredAccess.COACH, form=KeyForm, answer=repeat),
-    PostEndpoint(path="/mass", access=RequiredAccess.COACH, form=MassForm, answer=set_mass),
-    PostEndpoint(path="/keep", access=RequiredAccess.COACH, form=PresentForm, answer=keep),
-    PostEndpoint(path="/done", access=RequiredAccess.COACH, form=PresentForm, answer=done),
-    PostEndpoint(path="/next", access=RequiredAccess.COACH, form=NextForm, answer=next_one),
-    PostEndpoint(path="/queue", access=RequiredAccess.COACH, form=AssignForm, answer=enqueue),
-    PostEndpoint(
-        path="/queue/{place:int}/move", access=RequiredAccess.COACH, form=MoveForm, answer=move
-    ),
-    PostEndpoint(
-        path="/queue/{place:int}/remove", access=RequiredAccess.COACH, form=NoForm, answer=remove
-    ),
-    PostEndpoint(path="/queue/clear", access=RequiredAccess.COACH, form=NoForm, answer=clear),
-    PostEndpoint(path="/queue/rotate", access=RequiredAccess.COACH, form=SwitchForm, answer=rotate),
-    PostEndpoint(path="/guest", access=RequiredAccess.COACH, form=GuestForm, answer=guest),
-    PostEndpoint(
-        path="/guest/resolve", access=RequiredAccess.COACH, form=ResolveForm, answer=resolve
-    ),
+    PostEndpoint(path="/assign", access=_COACH, form=AssignForm, answer=assign),
+    PostEndpoint(path="/repeat", access=_COACH, form=KeyForm, answer=repeat),
+    PostEndpoint(path="/mass", access=_COACH, form=MassForm, answer=set_mass),
+    PostEndpoint(path="/keep", access=_COACH, form=PresentForm, answer=keep),
+    PostEndpoint(path="/done", access=_COACH, form=PresentForm, answer=done),
+    PostEndpoint(path="/next", access=_COACH, form=NextForm, answer=next_one),
+    PostEndpoint(path="/queue", access=_COACH, form=AssignForm, answer=enqueue),
+    PostEndpoint(path="/queue/{place:int}/move", access=_COACH, form=MoveForm, answer=move),
+    action_endpoint(path="/queue/{place:int}/remove", access=_COACH, answer=remove),
+    action_endpoint(path="/queue/clear", access=_COACH, answer=clear),
+    PostEndpoint(path="/queue/rotate", access=_COACH, form=SwitchForm, answer=rotate),
+    PostEndpoint(path="/guest", access=_COACH, form=GuestForm, answer=guest),
+    PostEndpoint(path="/guest/resolve", access=_COACH, form=ResolveForm, answer=resolve),
 )
 
 
@@ -394,7 +377,7 @@ async def film(page: WebContext, context: RequestContext, form: FilmingForm) -> 
     return said(page, context, page.texts.gettext("Recording stopped."), undoable=undoable)
 
 
-async def refresh(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def refresh(page: WebContext, context: RequestContext) -> Response:
     """Request the account's athletes at once."""
     await change(page, lambda: request_roster(page.outbox, now_s=page.now().utc_s))
     return said(page, context, page.texts.gettext("Refreshing the athlete list."))
@@ -423,7 +406,7 @@ async def forget_athlete(page: WebContext, context: RequestContext, form: Forget
     )
 
 
-async def receipts(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # as above
+async def receipts(page: WebContext, context: RequestContext) -> Response:  # noqa: ARG001  # every endpoint gets its context
     """Show the receipt of the latest erasures, to print."""
 
     def read() -> str:
@@ -436,12 +419,10 @@ async def receipts(page: WebContext, context: RequestContext) -> Response:  # no
 
 
 SETTINGS_ROUTES = (
-    GetEndpoint(path="/erasures", access=RequiredAccess.COACH, answer=receipts),
-    PostEndpoint(path="/filming", access=RequiredAccess.COACH, form=FilmingForm, answer=film),
-    PostEndpoint(path="/roster", access=RequiredAccess.COACH, form=NoForm, answer=refresh),
-    PostEndpoint(
-        path="/forget", access=RequiredAccess.COACH, form=ForgetForm, answer=forget_athlete
-    ),
+    GetEndpoint(path="/erasures", access=_COACH, answer=receipts),
+    PostEndpoint(path="/filming", access=_COACH, form=FilmingForm, answer=film),
+    action_endpoint(path="/roster", access=_COACH, answer=refresh),
+    PostEndpoint(path="/forget", access=_COACH, form=ForgetForm, answer=forget_athlete),
 )
 
 
@@ -527,8 +508,7 @@ def _pressed(page: WebContext, action: ButtonAction) -> str:
     now, gettext = page.now(), page.texts.gettext
     if action is ButtonAction.NEXT:
         following = assignments.next_in_queue(page.outbox, rules=page.rules, now=now)
-        name = name_of(page.outbox, *following.who) or ""
-        return gettext("%(name)s is on the station.", name=name)
+        return _is_on(page, name_of(page.outbox, *following.who) or "")
     if action is ButtonAction.STOP:
         stop_filming(page.outbox, now=now, set_by=_SET_BY_BUTTON, lasts_s=None)
         return gettext("Recording stopped.")
@@ -555,7 +535,7 @@ def _words(page: WebContext, tap: Tap) -> str:
     name = "" if tap.athlete is None else tap.athlete.name
     if tap.outcome is TapOutcome.KEPT:
         return page.texts.gettext("Still %(name)s.", name=name)
-    return page.texts.gettext("%(name)s is on the station.", name=name)
+    return _is_on(page, name)
 
 
 def _told(
@@ -598,7 +578,7 @@ async def link(page: WebContext, context: RequestContext, form: LinkForm) -> Res
     return said(page, context, text)
 
 
-async def dismiss(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def dismiss(page: WebContext, context: RequestContext) -> Response:
     """Show the card that waits no longer."""
     await change(page, page.check_in.dismiss)
     return said(page, context, page.texts.gettext("Card ignored."))
@@ -640,14 +620,14 @@ async def _change_group(
     return said(page, context, page.texts.gettext("Group updated."))
 
 
-async def delete_group(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def delete_group(page: WebContext, context: RequestContext) -> Response:
     """Remove a group; the athletes stay."""
     group_id, now_s = context.number("group"), page.now().utc_s
     removed = await change(page, lambda: remove_group(page.outbox, group_id, now_s=now_s))
     return said(page, context, page.texts.gettext("Group deleted: %(name)s.", name=removed.name))
 
 
-async def take_turns(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def take_turns(page: WebContext, context: RequestContext) -> Response:
     """Let a group take turns."""
     group_id = context.number("group")
     _, n = await change(
@@ -663,11 +643,9 @@ async def take_turns(page: WebContext, context: RequestContext, form: NoForm) ->
 
 async def show_kiosk(page: WebContext, context: RequestContext) -> Response:
     """Show the athletes of the kiosk's group, and nothing else."""
-    session = context.session
-    assert session is not None  # not for anybody
 
     def read() -> tuple[str | None, list[RosterEntry]]:
-        group_id, known = _group_of_kiosk(page, session), page.board.people
+        group_id, known = _group_of_kiosk(page, context), page.board.people
         group = next((one for one in page.outbox.groups.all() if one.id == group_id), None)
         if group is None:
             return None, []
@@ -675,20 +653,18 @@ async def show_kiosk(page: WebContext, context: RequestContext) -> Response:
         return group.name, known.found(stands, most=MOST_MEMBERS, group_id=group.id)
 
     name, people = await page.database.read(read)
-    csrf_token = page.auth.signer.csrf_token(session)
+    csrf_token = page.auth.signer.csrf_token(context.login)
     return draw(page, "kiosk.html", csrf_token=csrf_token, group=name, people=people)
 
 
 async def start_at_kiosk(page: WebContext, context: RequestContext, form: KeyForm) -> Response:
     """Put an athlete of the kiosk's group on the station."""
-    session = context.session
-    assert session is not None  # not for anybody
 
     def put() -> Tap:
         return put_member(
             page.outbox,
             form.key,
-            group_id=_group_of_kiosk(page, session),
+            group_id=_group_of_kiosk(page, context),
             rules=page.rules,
             now=page.now(),
             set_by="kiosk",
@@ -698,26 +674,23 @@ async def start_at_kiosk(page: WebContext, context: RequestContext, form: KeyFor
     return said(page, context, _words(page, tap), home="/kiosk")
 
 
-def _group_of_kiosk(page: WebContext, session: LoginSession) -> int:
+def _group_of_kiosk(page: WebContext, context: RequestContext) -> int:
     """Return the id of a kiosk's group, which may be removed by now."""
-    device = page.outbox.devices.get(session.device_id)
+    device = page.outbox.devices.get(context.login.device_id)
     return 0 if device is None or device.group_id is None else device.group_id
 
 
-_COACH, _KIOSK = RequiredAccess.COACH, RequiredAccess.KIOSK
 CHECK_IN_ROUTES = (
     ReaderEndpoint(path="/api/tap", form=TapForm, answer=tap),
     ReaderEndpoint(path="/api/button", form=ButtonForm, answer=press),
     GetEndpoint(path="/kiosk", access=_KIOSK, answer=show_kiosk),
     PostEndpoint(path="/kiosk", access=_KIOSK, form=KeyForm, answer=start_at_kiosk),
     PostEndpoint(path="/cards/link", access=_COACH, form=LinkForm, answer=link),
-    PostEndpoint(path="/cards/dismiss", access=_COACH, form=NoForm, answer=dismiss),
+    action_endpoint(path="/cards/dismiss", access=_COACH, answer=dismiss),
     PostEndpoint(path="/cards/unlink", access=_COACH, form=CardForm, answer=unlink),
     PostEndpoint(path="/groups", access=_COACH, form=NameForm, answer=add_group),
     PostEndpoint(path="/groups/{group:int}/add", access=_COACH, form=KeyForm, answer=join),
     PostEndpoint(path="/groups/{group:int}/leave", access=_COACH, form=KeyForm, answer=leave),
-    PostEndpoint(
-        path="/groups/{group:int}/remove", access=_COACH, form=NoForm, answer=delete_group
-    ),
-    PostEndpoint(path="/groups/{group:int}/queue", access=_COACH, form=NoForm, answer=take_turns),
+    action_endpoint(path="/groups/{group:int}/remove", access=_COACH, answer=delete_group),
+    action_endpoint(path="/groups/{group:int}/queue", access=_COACH, answer=take_turns),
 )

@@ -20,16 +20,17 @@ from agent.web.i18n import MovementWording
 from agent.web.routing import (
     Form,
     GetEndpoint,
-    NoForm,
     PostEndpoint,
     RequestContext,
     RequiredAccess,
     WebContext,
+    action_endpoint,
     change,
     said,
 )
 from agent.web.station_routes import EditForm, Key, KeyForm, name_of_key
 
+_COACH = RequiredAccess.COACH
 _VIDEO = {
     ".mp4": "video/mp4",
     ".m4v": "video/mp4",
@@ -85,9 +86,9 @@ def file_answer(page: WebContext, path: Path, media_type: str) -> Response:
 
 MEDIA_ROUTES = (
     GetEndpoint(path="/picture/{code}.jpg", access=RequiredAccess.WALL, answer=picture),
-    GetEndpoint(path="/strip/{code}.jpg", access=RequiredAccess.COACH, answer=strip),
-    GetEndpoint(path="/skeleton/{code}.json", access=RequiredAccess.COACH, answer=skeleton),
-    GetEndpoint(path="/clip/{code}", access=RequiredAccess.COACH, answer=clip),
+    GetEndpoint(path="/strip/{code}.jpg", access=_COACH, answer=strip),
+    GetEndpoint(path="/skeleton/{code}.json", access=_COACH, answer=skeleton),
+    GetEndpoint(path="/clip/{code}", access=_COACH, answer=clip),
 )
 
 
@@ -136,7 +137,7 @@ async def give(page: WebContext, context: RequestContext, form: KeyForm) -> Resp
     )
 
 
-async def release(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def release(page: WebContext, context: RequestContext) -> Response:
     """Send a held take as it is."""
     entry = await entry_of(page, context)
     undoable = await _correct(
@@ -219,25 +220,25 @@ async def give_several(page: WebContext, context: RequestContext, form: TrayForm
     return said(page, context, text, undoable=undoable)
 
 
-async def hold(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def hold(page: WebContext, context: RequestContext) -> Response:
     """Let a take wait for a person."""
     await _steer(page, context, clip_actions.hold)
     return said(page, context, page.texts.gettext("On hold."))
 
 
-async def send_now(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def send_now(page: WebContext, context: RequestContext) -> Response:
     """Let a take that counts down go at once."""
     await _steer(page, context, clip_actions.send_now)
     return said(page, context, page.texts.gettext("Uploading now."))
 
 
-async def retry(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def retry(page: WebContext, context: RequestContext) -> Response:
     """Try a take again that was refused."""
     await _steer(page, context, clip_actions.retry)
     return said(page, context, page.texts.gettext("Trying again."))
 
 
-async def discard(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def discard(page: WebContext, context: RequestContext) -> Response:
     """End a take without sending it; for ten seconds it can be taken back."""
     entry = await entry_of(page, context)
     undoable = await change(
@@ -272,7 +273,7 @@ async def _resend(
     return await change(page, ask)
 
 
-async def delete_wrong(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def delete_wrong(page: WebContext, context: RequestContext) -> Response:
     """Try again to delete a wrong session that the API kept."""
     resend_id = context.number("resend")
     await change(
@@ -294,43 +295,28 @@ async def _steer(page: WebContext, context: RequestContext, action: Steering) ->
 
 
 TAKE_ROUTES = (
-    PostEndpoint(path="/take/{code}/give", access=RequiredAccess.COACH, form=KeyForm, answer=give),
-    PostEndpoint(
-        path="/take/{code}/release", access=RequiredAccess.COACH, form=NoForm, answer=release
-    ),
-    PostEndpoint(path="/take/{code}/edit", access=RequiredAccess.COACH, form=EditForm, answer=edit),
-    PostEndpoint(path="/take/{code}/hold", access=RequiredAccess.COACH, form=NoForm, answer=hold),
-    PostEndpoint(
-        path="/take/{code}/send", access=RequiredAccess.COACH, form=NoForm, answer=send_now
-    ),
-    PostEndpoint(path="/take/{code}/retry", access=RequiredAccess.COACH, form=NoForm, answer=retry),
-    PostEndpoint(
-        path="/take/{code}/discard", access=RequiredAccess.COACH, form=NoForm, answer=discard
-    ),
-    PostEndpoint(
-        path="/take/{code}/resend", access=RequiredAccess.COACH, form=KeyForm, answer=resend
-    ),
-    PostEndpoint(
-        path="/resend/{resend:int}/delete",
-        access=RequiredAccess.COACH,
-        form=NoForm,
-        answer=delete_wrong,
-    ),
-    PostEndpoint(
-        path="/tray/give", access=RequiredAccess.COACH, form=TrayForm, answer=give_several
-    ),
-    PostEndpoint(path="/undo", access=RequiredAccess.COACH, form=UndoForm, answer=undo),
+    PostEndpoint(path="/take/{code}/give", access=_COACH, form=KeyForm, answer=give),
+    action_endpoint(path="/take/{code}/release", access=_COACH, answer=release),
+    PostEndpoint(path="/take/{code}/edit", access=_COACH, form=EditForm, answer=edit),
+    action_endpoint(path="/take/{code}/hold", access=_COACH, answer=hold),
+    action_endpoint(path="/take/{code}/send", access=_COACH, answer=send_now),
+    action_endpoint(path="/take/{code}/retry", access=_COACH, answer=retry),
+    action_endpoint(path="/take/{code}/discard", access=_COACH, answer=discard),
+    PostEndpoint(path="/take/{code}/resend", access=_COACH, form=KeyForm, answer=resend),
+    action_endpoint(path="/resend/{resend:int}/delete", access=_COACH, answer=delete_wrong),
+    PostEndpoint(path="/tray/give", access=_COACH, form=TrayForm, answer=give_several),
+    PostEndpoint(path="/undo", access=_COACH, form=UndoForm, answer=undo),
 )
 
 
-async def retry_recording(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def retry_recording(page: WebContext, context: RequestContext) -> Response:
     """Analyse a quarantined recording again."""
     capture = await _capture_of(page, context)
     await change(page, lambda: clip_actions.retry(page.outbox, capture, now_s=page.now().utc_s))
     return said(page, context, page.texts.gettext("Trying again."))
 
 
-async def discard_recording(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def discard_recording(page: WebContext, context: RequestContext) -> Response:
     """End a recording; for ten seconds it can be taken back."""
     capture = await _capture_of(page, context)
     undoable = await change(
@@ -348,22 +334,14 @@ async def _capture_of(page: WebContext, context: RequestContext) -> Capture:
 
 
 RECORDING_ROUTES = (
-    PostEndpoint(
-        path="/recording/{recording:int}/retry",
-        access=RequiredAccess.COACH,
-        form=NoForm,
-        answer=retry_recording,
-    ),
-    PostEndpoint(
-        path="/recording/{recording:int}/discard",
-        access=RequiredAccess.COACH,
-        form=NoForm,
-        answer=discard_recording,
+    action_endpoint(path="/recording/{recording:int}/retry", access=_COACH, answer=retry_recording),
+    action_endpoint(
+        path="/recording/{recording:int}/discard", access=_COACH, answer=discard_recording
     ),
 )
 
 
-async def look(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # every endpoint gets its form
+async def look(page: WebContext, context: RequestContext) -> Response:
     """Request an analysis again that failed or was not seen."""
     entry = await entry_of(page, context)
 
@@ -375,7 +353,7 @@ async def look(page: WebContext, context: RequestContext, form: NoForm) -> Respo
     return said(page, context, page.texts.gettext("Checking again."))
 
 
-async def fetch(page: WebContext, context: RequestContext, form: NoForm) -> Response:  # noqa: ARG001  # as above
+async def fetch(page: WebContext, context: RequestContext) -> Response:
     """Request a take's analysed video."""
     entry = await entry_of(page, context)
     await change(page, lambda: want_video(page.outbox, entry, now_s=page.now().utc_s))
@@ -392,7 +370,7 @@ async def video(page: WebContext, context: RequestContext) -> Response:
 
 
 RESULT_ROUTES = (
-    PostEndpoint(path="/take/{code}/look", access=RequiredAccess.COACH, form=NoForm, answer=look),
-    PostEndpoint(path="/take/{code}/fetch", access=RequiredAccess.COACH, form=NoForm, answer=fetch),
-    GetEndpoint(path="/analysed/{code}", access=RequiredAccess.COACH, answer=video),
+    action_endpoint(path="/take/{code}/look", access=_COACH, answer=look),
+    action_endpoint(path="/take/{code}/fetch", access=_COACH, answer=fetch),
+    GetEndpoint(path="/analysed/{code}", access=_COACH, answer=video),
 )
