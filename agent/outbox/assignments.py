@@ -82,11 +82,11 @@ class Assignments:
 
         A guest who turned out to be somebody of the account is that athlete, then and now.
         """
-        return [_assignment(row) for row in self._db.rows(_ALL)]
+        return self._db.all(_assignment, _ALL)
 
     def latest(self, *, of_each_layer: int) -> list[Assignment]:
         """Return the last statements of each layer, in the order in which they were made."""
-        return [_assignment(row) for row in self._db.rows(_LATEST, {"most": of_each_layer})]
+        return self._db.all(_assignment, _LATEST, {"most": of_each_layer})
 
     def take_back(self, assignment_id: int, *, now_s: float) -> None:
         """Let a statement count as never made; it stays on record."""
@@ -97,10 +97,11 @@ class Assignments:
 
     def last_of(self, user_id: str | None, guest_id: int | None) -> Assignment | None:
         """Return what a coach last said of a person."""
-        row = self._db.row(
-            _LAST_OF, {"user_id": user_id, "guest_id": guest_id, "exercise": None, "with_mass": 0}
+        return self._db.one(
+            _assignment,
+            _LAST_OF,
+            {"user_id": user_id, "guest_id": guest_id, "exercise": None, "with_mass": 0},
         )
-        return None if row is None else _assignment(row)
 
     def last_mass_kg(
         self, user_id: str | None, guest_id: int | None, *, exercise: str | None
@@ -114,10 +115,11 @@ class Assignments:
         self, user_id: str | None, guest_id: int | None, *, until_s: float
     ) -> Assignment | None:
         """Return what a coach last said of a person before a moment (Unix time)."""
-        row = self._db.row(
-            _LAST_OF_UNTIL, {"user_id": user_id, "guest_id": guest_id, "until": until_s}
+        return self._db.one(
+            _assignment,
+            _LAST_OF_UNTIL,
+            {"user_id": user_id, "guest_id": guest_id, "until": until_s},
         )
-        return None if row is None else _assignment(row)
 
     def renew(self, assignment_id: int, at: Instant, why: RenewedBy) -> None:
         """Record what keeps an assignment from running out."""
@@ -187,9 +189,9 @@ def _boot_columns(moment: Instant) -> Mapping[str, object]:
 
 def _instant(row: Row, column: str) -> Instant:
     return Instant(
-        utc_s=float(str(row[column])),
+        utc_s=float(row[column]),
         boot_id=None if row["boot_id"] is None else str(row["boot_id"]),
-        boot_s=None if row["boot_s"] is None else float(str(row["boot_s"])),
+        boot_s=None if row["boot_s"] is None else float(row["boot_s"]),
         trusted=bool(row["clock_trusted"]),
     )
 
@@ -203,6 +205,6 @@ def _assignment(row: Row) -> Assignment:
         kind=AssignmentKind(str(row["kind"])),
         starts=_instant(row, "starts_at"),
         user_id=None if known_as is None else str(known_as),
-        guest_id=row["guest_id"] if known_as is None else None,  # type: ignore[arg-type]  # as below
-        **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        guest_id=row["guest_id"] if known_as is None else None,
+        **plain,
     )

@@ -14,7 +14,6 @@ from agent.outbox.models import (
     FileFacts,
     Take,
     TakeOrigin,
-    integer,
 )
 from agent.outbox.states import CAPTURE_MOVES, CaptureState, EntryState, FileState, Reason
 from agent.text import printable_file_name
@@ -70,23 +69,21 @@ class Captures:
 
     def by_id(self, capture_id: int) -> Capture | None:
         """Return one capture."""
-        return _one(self._db.row("SELECT * FROM capture WHERE id = ?", (capture_id,)))
+        return self._db.one(Capture.from_row, "SELECT * FROM capture WHERE id = ?", (capture_id,))
 
     def by_sha256(self, sha256: str) -> Capture | None:
         """Return the capture with this content."""
-        return _one(self._db.row("SELECT * FROM capture WHERE sha256 = ?", (sha256,)))
+        return self._db.one(Capture.from_row, "SELECT * FROM capture WHERE sha256 = ?", (sha256,))
 
     def by_hash_prefix(self, prefix: str, *, most: int) -> list[Capture]:
         """Return the captures whose hash begins with some hexadecimal digits."""
         query = "SELECT * FROM capture WHERE sha256 BETWEEN ? AND ? ORDER BY sha256 LIMIT ?"
-        rows = self._db.rows(query, (prefix, prefix + "g", most))
-        return [Capture.from_row(row) for row in rows]
+        return self._db.all(Capture.from_row, query, (prefix, prefix + "g", most))
 
     def by_file_name(self, file_name: str) -> list[Capture]:
         """Return the captures that the camera program gave this name, oldest first."""
         query = "SELECT * FROM capture WHERE file_name = ? ORDER BY id"
-        rows = self._db.rows(query, (printable_file_name(file_name),))
-        return [Capture.from_row(row) for row in rows]
+        return self._db.all(Capture.from_row, query, (printable_file_name(file_name),))
 
     def stored_names(self) -> set[str]:
         """Return the names of every file that should be in the work folder."""
@@ -97,12 +94,12 @@ class Captures:
         """Return the captures in any of `states`, oldest first."""
         marks = ", ".join("?" * len(states))
         query = f"SELECT * FROM capture WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return [Capture.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
+        return self._db.all(Capture.from_row, query, [str(s) for s in states])
 
     def latest(self, state: CaptureState, *, most: int) -> list[Capture]:
         """Return the captures in a state, the newest first."""
         query = "SELECT * FROM capture WHERE state = ? ORDER BY id DESC LIMIT ?"
-        return [Capture.from_row(row) for row in self._db.rows(query, (state, most))]
+        return self._db.all(Capture.from_row, query, (state, most))
 
     def any_waits(self) -> bool:
         """Tell whether any capture waits to be analysed."""
@@ -111,17 +108,14 @@ class Captures:
 
     def last_admitted_at(self) -> float | None:
         """Return when a capture was last ingested."""
-        row = self._db.row(
-            "SELECT admitted_at AS at FROM capture WHERE id = (SELECT max(id) FROM capture)"
+        return self._db.value(
+            float, "SELECT admitted_at AS at FROM capture WHERE id = (SELECT max(id) FROM capture)"
         )
-        return None if row is None else float(str(row["at"]))
 
     def last_usable_at(self) -> float | None:
         """Return when a capture was last ingested that is no broken file (Unix time)."""
-        rows = [
-            row for state in CaptureState for row in self._db.rows(_LAST_USABLE, {"state": state})
-        ]
-        return max((float(str(row["at"])) for row in rows), default=None)
+        times = [self._db.value(float, _LAST_USABLE, {"state": state}) for state in CaptureState]
+        return max((at for at in times if at is not None), default=None)
 
     def last_faults(self, *, most: int) -> list[str | None]:
         """Return what the camera did wrong in the last captures that were analysed.
@@ -133,7 +127,7 @@ class Captures:
             for state in _LOOKED_INTO
             for row in self._db.rows(_LAST_FAULTS, {"state": state, "most": most})
         ]
-        latest = sorted(rows, key=lambda row: integer(row, "id"), reverse=True)[:most]
+        latest = sorted(rows, key=lambda row: row["id"], reverse=True)[:most]
         return [None if row["fault"] is None else str(row["fault"]) for row in latest]
 
     def recorded_since(self, since_s: float, *, apart_s: float) -> list[tuple[float, float]]:
@@ -148,38 +142,31 @@ class Captures:
         before, is_over = 2**62, False
         while not is_over and (rows := self._db.rows(_RECORDED, {**scope, "before": before})):
             found += [
-                (float(str(row["began_at"])), float(str(row["ended_at"])))
+                (float(row["began_at"]), float(row["ended_at"]))
                 for row in rows
                 if row["began_at"] is not None
             ]
-            before = min(integer(row, "first_id") for row in rows)
+            before = min(row["first_id"] for row in rows)
             is_over = any(row["has_older"] for row in rows)
         return found
 
     def count_ended(self, reason: str, *, since_s: float) -> int:
         """Return how many captures were discarded for a reason since a Unix time."""
-        row = self._db.row(
-            """
-            SELECT count(*) AS n FROM capture
-             WHERE state = 'discarded' AND reason = ? AND changed_at >= ?
-            """,
-            (reason, since_s),
-        )
-        assert row is not None  # an aggregate gives one row
-        return integer(row, "n")
+        query = """
+        SELECT count(*) AS n FROM capture
+         WHERE state = 'discarded' AND reason = ? AND changed_at >= ?
+        """
+        return self._db.value(int, query, (reason, since_s)) or 0
 
     def count_waiting(self, reason: str) -> int:
         """Return how many captures wait to be analysed for a reason."""
-        row = self._db.row(
-            "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND reason = ?", (reason,)
-        )
-        assert row is not None  # an aggregate gives one row
-        return integer(row, "n")
+        query = "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND reason = ?"
+        return self._db.value(int, query, (reason,)) or 0
 
     def claim_next(self, now_s: float, *, but_not: Collection[int] = ()) -> Capture | None:
         """captured -> analysing, for the oldest one; None where nothing waits."""
         parameters = {"now": now_s, "but_not": json.dumps(sorted(but_not))}
-        return _one(self._db.row(CLAIM_NEXT, parameters))
+        return self._db.one(Capture.from_row, CLAIM_NEXT, parameters)
 
     def waiting_ids(self, *, but_not: Collection[int] = (), most: int) -> list[int]:
         """Return which captures wait to be analysed, oldest first."""
@@ -188,7 +175,7 @@ class Captures:
            AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT ?
         """  # index: capture_by_state
         rows = self._db.rows(query, (json.dumps(sorted(but_not)), most))
-        return [integer(row, "id") for row in rows]
+        return [row["id"] for row in rows]
 
     def resume_interrupted(self, *, now_s: float) -> int:
         """analysing -> captured, for what nobody has in hand; return how many there were."""
@@ -209,15 +196,14 @@ class Captures:
         """Make one transition; None where somebody else moved the capture first."""
         if to not in CAPTURE_MOVES[capture.state]:
             raise ValueError(f"no way from {capture.state} to {to}")
-        return _one(
-            self._db.row(
-                """
+        return self._db.one(
+            Capture.from_row,
+            """
                 UPDATE capture SET state = ?, reason = ?, detail = ?, fence = fence + 1,
                                    changed_at = ?
                  WHERE id = ? AND state = ? AND fence = ? RETURNING *
                 """,
-                (to, reason, detail, now_s, capture.id, capture.state, capture.fence),
-            )
+            (to, reason, detail, now_s, capture.id, capture.state, capture.fence),
         )
 
     def record_recording_time(
@@ -304,10 +290,6 @@ RETURNING *
 """  # index: capture_by_state
 
 
-def _one(row: Row | None) -> Capture | None:
-    return None if row is None else Capture.from_row(row)
-
-
 # Delivered, on its way, waiting, or refused: a person's no is the only thing that frees a stretch.
 _HAS_ENTRY = """
 EXISTS (SELECT 1 FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
@@ -387,30 +369,26 @@ class Takes:
 
     def report(self, capture_id: int) -> str | None:
         """Return the analysis report as it was stored, or None."""
-        row = self._db.row("SELECT report FROM capture WHERE id = ?", (capture_id,))
-        return None if row is None or row["report"] is None else str(row["report"])
+        return self._db.value(str, "SELECT report FROM capture WHERE id = ?", (capture_id,))
 
     def _insert(self, capture: Capture, take: Take) -> Take:
-        row = self._db.row(
-            "SELECT coalesce(max(number), 0) + 1 AS next FROM take WHERE capture_id = ?",
-            (capture.id,),
-        )
-        assert row is not None and isinstance(row["next"], int)  # an aggregate gives one row
-        numbered = replace(take, number=row["next"])
+        query = "SELECT max(number) AS last FROM take WHERE capture_id = ?"
+        last = self._db.value(int, query, (capture.id,)) or 0
+        numbered = replace(take, number=last + 1)
         values = {name: getattr(numbered, name) for name in Take.__slots__}
         self._db.insert("take", {"capture_id": capture.id, **values})
         return numbered
 
     def _where(self, capture: Capture, condition: str) -> list[Take]:
         query = f"SELECT * FROM take WHERE capture_id = ? AND {condition} ORDER BY number"  # noqa: S608  # our own words
-        return [_take(row) for row in self._db.rows(query, (capture.id,))]
+        return self._db.all(_take, query, (capture.id,))
 
 
 def _take(row: Row) -> Take:
     values = {name: row[name] for name in Take.__slots__}
     values["origin"] = TakeOrigin(str(row["origin"]))
     values.update({name: bool(row[name]) for name in ("begins_before", "goes_on")})
-    return Take(**values)  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+    return Take(**values)
 
 
 RECENT = 8  # captures; one station's recordings come one after the other
@@ -462,7 +440,7 @@ class JoinCandidates:
     def near(self, capture: Capture) -> list[Neighbour]:
         """Return the clips of captures ingested shortly before or after, the closest first."""
         rows = self._db.rows(NEAR, {"capture": capture.id, "most": RECENT})
-        entry_ids = dict.fromkeys(int(str(row["entry_id"])) for row in rows)
+        entry_ids = dict.fromkeys(int(row["entry_id"]) for row in rows)
         found = (self._neighbour(entry_id) for entry_id in entry_ids)
         return [neighbour for neighbour in found if neighbour is not None]
 
@@ -474,11 +452,11 @@ class JoinCandidates:
 
     def behind(self, capture: Capture) -> list[Capture]:
         """Return the captures that were ingested behind one, the oldest first."""
-        rows = self._db.rows(
+        return self._db.all(
+            Capture.from_row,
             "SELECT * FROM capture WHERE id > ? AND id <= ? ORDER BY id",
             (capture.id, capture.id + 8 * RECENT),
         )
-        return [Capture.from_row(row) for row in rows]
 
     def let_go(self, entry: Entry, *, due_at: float) -> None:
         """Let a clip that waited for the next recording be sent as it is."""
@@ -519,7 +497,7 @@ class JoinCandidates:
             """,
             (entry_id,),
         )
-        sources = [ClipSource(**row) for row in rows]  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+        sources = [ClipSource(**row) for row in rows]
         found = [(source, self._captures.by_id(source.capture_id)) for source in sources]
         return [(source, capture) for source, capture in found if capture is not None]
 

@@ -71,8 +71,8 @@ class Resend:
         """Build it from a row of its table."""
         plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "target"}}
         columns = {name: row[name] for name in _TARGET_COLUMNS}
-        target = ClipTarget(recipient=Recipient.ATHLETE, **columns)  # type: ignore[arg-type]  # as below
-        return cls(state=ResendState(str(row["state"])), target=target, **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        target = ClipTarget(recipient=Recipient.ATHLETE, **columns)
+        return cls(state=ResendState(str(row["state"])), target=target, **plain)
 
 
 class Resends:
@@ -100,27 +100,27 @@ class Resends:
 
     def by_id(self, resend_id: int) -> Resend | None:
         """Return one of them."""
-        row = self._db.row("SELECT * FROM resend WHERE id = ?", (resend_id,))
-        return None if row is None else Resend.from_row(row)
+        return self._db.one(Resend.from_row, "SELECT * FROM resend WHERE id = ?", (resend_id,))
 
     def of_entry(self, entry_id: int) -> Resend | None:
         """Return the latest one that takes an entry's place, or is that place."""
-        row = self._db.row(
+        return self._db.one(
+            Resend.from_row,
             "SELECT * FROM resend WHERE entry_id = ? OR new_entry_id = ? ORDER BY id DESC LIMIT 1",
             (entry_id, entry_id),
         )
-        return None if row is None else Resend.from_row(row)
 
     def of_undoable(self, undoable_id: int) -> Resend | None:
         """Return the one that a person may undo by this."""
-        row = self._db.row("SELECT * FROM resend WHERE undoable_id = ?", (undoable_id,))
-        return None if row is None else Resend.from_row(row)
+        return self._db.one(
+            Resend.from_row, "SELECT * FROM resend WHERE undoable_id = ?", (undoable_id,)
+        )
 
     def in_states(self, states: Collection[ResendState]) -> list[Resend]:
         """Return those in any of `states`, oldest first."""
         marks = ", ".join("?" * len(states))
         query = f"SELECT * FROM resend WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return [Resend.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
+        return self._db.all(Resend.from_row, query, [str(s) for s in states])
 
     def move(
         self,
@@ -134,7 +134,8 @@ class Resends:
         due_at: float | None = None,
     ) -> Resend | None:
         """Make one step; None where somebody else made one first."""
-        row = self._db.row(
+        return self._db.one(
+            Resend.from_row,
             """
             UPDATE resend SET state = ?, detail = ?, failures = ?, due_at = ?, changed_at = ?,
                               new_entry_id = coalesce(?, new_entry_id)
@@ -145,7 +146,6 @@ class Resends:
                 *(new_entry_id, resend.id, resend.state, resend.changed_at),
             ),
         )
-        return None if row is None else Resend.from_row(row)
 
     def sources_of(self, entry_id: int) -> tuple[ClipSource, ...]:
         """Return what a clip was cut from, in order."""
@@ -156,7 +156,7 @@ class Resends:
             """,
             (entry_id,),
         )
-        return tuple(ClipSource(**row) for row in rows)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return tuple(ClipSource(**row) for row in rows)
 
     def next_generation(self, source: ClipSource) -> int:
         """Return the generation of a take that was never sent."""
@@ -224,12 +224,12 @@ class UndoableAction:
     def from_row(cls, row: Row) -> "UndoableAction":
         """Build it from a row of its table."""
         return cls(
-            id=int(str(row["id"])),
+            id=int(row["id"]),
             kind=UndoKind(str(row["kind"])),
             asked=Instant(
-                utc_s=float(str(row["asked_at"])),
+                utc_s=float(row["asked_at"]),
                 boot_id=None if row["boot_id"] is None else str(row["boot_id"]),
-                boot_s=None if row["boot_s"] is None else float(str(row["boot_s"])),
+                boot_s=None if row["boot_s"] is None else float(row["boot_s"]),
                 trusted=bool(row["clock_trusted"]),
             ),
             state=str(row["state"]),
@@ -270,13 +270,15 @@ class UndoableActions:
 
     def by_id(self, undoable_id: int) -> UndoableAction | None:
         """Return one of them."""
-        row = self._db.row("SELECT * FROM undoable WHERE id = ?", (undoable_id,))
-        return None if row is None else UndoableAction.from_row(row)
+        return self._db.one(
+            UndoableAction.from_row, "SELECT * FROM undoable WHERE id = ?", (undoable_id,)
+        )
 
     def open(self) -> list[UndoableAction]:
         """Return what is neither undone nor past undoing, the latest first."""
-        rows = self._db.rows("SELECT * FROM undoable WHERE state = 'open' ORDER BY id DESC")
-        return [UndoableAction.from_row(row) for row in rows]
+        return self._db.all(
+            UndoableAction.from_row, "SELECT * FROM undoable WHERE state = 'open' ORDER BY id DESC"
+        )
 
     def settle(self, undoable: UndoableAction, to: str) -> bool:
         """open -> undone or done; False where it is settled already.

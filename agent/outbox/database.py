@@ -3,10 +3,11 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
+from typing import Any, TypeVar
 
 from agent.disk.space import is_disk_full, is_nearly_full, is_refusal
 from agent.disk.state_folder import LEDGER_NAME, device_of
@@ -16,7 +17,8 @@ from agent.outbox.database_file import migrate
 from agent.outbox.journal.log import ChangeLog, Journal, PendingChanges
 from agent.outbox.journal.snapshots import Sidecars
 
-Row = Mapping[str, object]
+Row = Mapping[str, Any]  # by column; STRICT tables keep the types
+Made = TypeVar("Made")
 Params = Sequence[object] | Mapping[str, object]
 
 _WAIT_FOR_LOCK_S = 10.0
@@ -74,14 +76,27 @@ class OutboxDatabase:
         found = self.rows(sql, params)
         return found[0] if found else None
 
+    def one(self, make: Callable[[Row], Made], sql: str, params: Params = ()) -> Made | None:
+        """Return what is made of the first row of `rows`, or None."""
+        found = self.row(sql, params)
+        return None if found is None else make(found)
+
+    def all(self, make: Callable[[Row], Made], sql: str, params: Params = ()) -> list[Made]:
+        """Return what is made of each row of `rows`."""
+        return [make(row) for row in self.rows(sql, params)]
+
+    def value(self, make: Callable[[Any], Made], sql: str, params: Params = ()) -> Made | None:
+        """Return what is made of the first column of the first row; None for NULL, or no row."""
+        found = self.row(sql, params)
+        value = None if found is None else next(iter(found.values()))
+        return None if value is None else make(value)
+
     def version(self) -> int:
         """Return a number that changes whenever another connection has written.
 
         It is this thread's own: it is compared with nothing but itself.
         """
-        row = self.row("PRAGMA data_version")
-        assert row is not None  # a pragma gives one row
-        return int(str(row["data_version"]))
+        return self.value(int, "PRAGMA data_version") or 0
 
     def change(self, sql: str, params: Params = ()) -> int:
         """Carry out one writing statement and return how many rows it changed."""
@@ -151,7 +166,10 @@ class OutboxDatabase:
         The pages are written with zeros and freed in two commits: in a single one SQLite would
         not write them, and the file system would give them no blocks.  True if any were missing.
         """
-        free = _number(self.row("PRAGMA freelist_count")) * _number(self.row("PRAGMA page_size"))
+        pages, page_bytes = (
+            self.value(int, f"PRAGMA {name}") or 0 for name in ("freelist_count", "page_size")
+        )
+        free = pages * page_bytes
         if free >= size_bytes // 2:
             return False
         self.change("CREATE TABLE IF NOT EXISTS aside (zeros BLOB)")
@@ -269,13 +287,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _number(row: Row | None) -> int:
-    assert row is not None  # a pragma gives one row
-    (value,) = row.values()
-    assert isinstance(value, int)  # all that are asked here are numbers
-    return value
-
-
 def _hint(error: sqlite3.DatabaseError, path: Path) -> str:
     if is_disk_full(error) or is_nearly_full(path.parent):
         return f"the disk is full: free disk space on the disk of {path.parent}; nothing is lost"
@@ -320,5 +331,5 @@ def count_by_state(
     query = _ALL if only is None else _EACH
     states = json.dumps([str(state) for state in (kind if only is None else only)])
     rows = database.rows(query.format(table=table), (states,))
-    found = {str(row["state"]): int(str(row["n"])) for row in rows}
+    found = {str(row["state"]): int(row["n"]) for row in rows}
     return {state.value: found[state] for state in kind if state in found}

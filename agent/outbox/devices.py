@@ -44,7 +44,7 @@ class Device:
             role=Role(role),
             way=Way(str(row["way"])),
             group_id=int(group_id) if group_id else None,
-            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+            **plain,
         )
 
 
@@ -124,15 +124,13 @@ class Devices:
 
     def get(self, device_id: str) -> Device | None:
         """Return one device."""
-        row = self._db.row("SELECT * FROM device WHERE id = ?", (device_id,))
-        return None if row is None else Device.from_row(row)
+        return self._db.one(Device.from_row, "SELECT * FROM device WHERE id = ?", (device_id,))
 
     def all(self) -> list[Device]:
         """Return the devices that may come in, in the order in which they were paired."""
-        rows = self._db.rows(
-            "SELECT * FROM device WHERE ended_at IS NULL ORDER BY paired_at, rowid"
+        return self._db.all(
+            Device.from_row, "SELECT * FROM device WHERE ended_at IS NULL ORDER BY paired_at, rowid"
         )
-        return [Device.from_row(row) for row in rows]
 
     def end(self, device_id: str, *, now_s: float) -> bool:
         """Let a device in no longer; False where there is no such device."""

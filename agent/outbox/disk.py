@@ -116,7 +116,7 @@ class DiskHistory:
     def history(self) -> list[DiskSample]:
         """Return the room over the last days, oldest first."""
         rows = self._db.rows("SELECT at, free_bytes, may_go_bytes FROM room ORDER BY at")
-        return [DiskSample(**row) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+        return [DiskSample(**row) for row in rows]
 
     def weights(self) -> FileSizes:
         """Return what our files take; read from an index alone."""
@@ -132,9 +132,7 @@ class DiskHistory:
 
     def delivered_originals_bytes(self) -> int:
         """Return what originals take whose clips are all delivered, and those without a take."""
-        row = self._db.row(DELIVERED_ORIGINALS)
-        assert row is not None  # an aggregate gives one row
-        return int(str(row["bytes"]))
+        return self._db.value(int, DELIVERED_ORIGINALS) or 0
 
 
 CAPTURE_WEIGHTS = """
@@ -150,7 +148,7 @@ SELECT coalesce(sum(bytes), 0) AS bytes FROM capture
 
 
 def _by_state(rows: list[Row]) -> dict[str, int]:
-    return {str(row["state"]): int(str(row["bytes"])) for row in rows}
+    return {str(row["state"]): int(row["bytes"]) for row in rows}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,7 +53,7 @@ class Attempt:
     def from_row(cls, row: Row) -> "Attempt":
         """Build an attempt from a row of its table."""
         plain = {name: row[name] for name in cls.__slots__ if name != "kind"}
-        return cls(kind=AttemptKind(str(row["kind"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(kind=AttemptKind(str(row["kind"])), **plain)
 
 
 class Attempts:
@@ -89,19 +89,20 @@ class Attempts:
 
     def of_entry(self, entry_id: int) -> list[Attempt]:
         """Return the attempts of one entry, oldest first."""
-        rows = self._db.rows("SELECT * FROM attempt WHERE entry_id = ? ORDER BY id", (entry_id,))
-        return [Attempt.from_row(row) for row in rows]
+        return self._db.all(
+            Attempt.from_row, "SELECT * FROM attempt WHERE entry_id = ? ORDER BY id", (entry_id,)
+        )
 
     def last_upload(self, entry_id: int) -> Attempt | None:
         """Return the latest upload begun for an entry."""
-        row = self._db.row(
+        return self._db.one(
+            Attempt.from_row,
             """
             SELECT * FROM attempt WHERE entry_id = ? AND kind = 'upload'
              ORDER BY id DESC LIMIT 1
             """,
             (entry_id,),
         )
-        return None if row is None else Attempt.from_row(row)
 
 
 _WAITING = (EntryState.READY, EntryState.UNCERTAIN)
@@ -135,43 +136,43 @@ class Entries:
         row = self._db.row(LOST_AT)
         if row is None:
             return LookFirst.NO
-        is_older = new.filmed_at is None or new.filmed_at < float(str(row["lost_at"]))
+        is_older = new.filmed_at is None or new.filmed_at < float(row["lost_at"])
         return LookFirst.PROVE if is_older else LookFirst.NO
 
     def by_id(self, entry_id: int) -> Entry | None:
         """Return one entry."""
-        return _one(self._db.row("SELECT * FROM entry WHERE id = ?", (entry_id,)))
+        return self._db.one(Entry.from_row, "SELECT * FROM entry WHERE id = ?", (entry_id,))
 
     def by_code(self, clip_code: str) -> Entry | None:
         """Return the entry with this clip code."""
-        return _one(self._db.row("SELECT * FROM entry WHERE clip_code = ?", (clip_code,)))
+        return self._db.one(Entry.from_row, "SELECT * FROM entry WHERE clip_code = ?", (clip_code,))
 
     def by_code_prefix(self, prefix: str, *, most: int) -> list[Entry]:
         """Return the entries whose clip code begins with some characters."""
         query = "SELECT * FROM entry WHERE clip_code BETWEEN ? AND ? ORDER BY clip_code LIMIT ?"
-        rows = self._db.rows(query, (prefix, prefix + "~", most))
-        return [Entry.from_row(row) for row in rows]
+        return self._db.all(Entry.from_row, query, (prefix, prefix + "~", most))
 
     def in_states(self, states: Collection[EntryState]) -> list[Entry]:
         """Return the entries in any of `states`, oldest first."""
         marks = ", ".join("?" * len(states))
         query = f"SELECT * FROM entry WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return [Entry.from_row(row) for row in self._db.rows(query, [str(s) for s in states])]
+        return self._db.all(Entry.from_row, query, [str(s) for s in states])
 
     def of_capture(self, capture_id: int) -> list[Entry]:
         """Return the entries of the clips cut from one capture."""
-        rows = self._db.rows(
+        return self._db.all(
+            Entry.from_row,
             """
             SELECT entry.* FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
              WHERE entry_capture.capture_id = ? ORDER BY entry.id
             """,
             (capture_id,),
         )
-        return [Entry.from_row(row) for row in rows]
 
     def of_takes(self, capture_id: int, numbers: Collection[int]) -> list[Entry]:
         """Return the entries of some takes of a capture."""
-        rows = self._db.rows(
+        return self._db.all(
+            Entry.from_row,
             """
             SELECT entry.* FROM entry_capture JOIN entry ON entry.id = entry_capture.entry_id
              WHERE entry_capture.capture_id = ? AND entry_capture.take_number IN
@@ -179,7 +180,6 @@ class Entries:
             """,
             (capture_id, json.dumps(sorted(numbers))),
         )
-        return [Entry.from_row(row) for row in rows]
 
     def captures_of(self, entry_id: int) -> list[int]:
         """Return the ids of the captures that a clip was cut from, in order."""
@@ -187,7 +187,7 @@ class Entries:
             "SELECT capture_id FROM entry_capture WHERE entry_id = ? ORDER BY position",
             (entry_id,),
         )
-        return [int(str(row["capture_id"])) for row in rows]
+        return [int(row["capture_id"]) for row in rows]
 
     def stored_names(self) -> set[str]:
         """Return the names of every clip file a row stands for, cleared ones included."""
@@ -206,17 +206,16 @@ class Entries:
 
     def next_ready(self, now_s: float) -> Entry | None:
         """Return the entry that is longest due; one process owns the outbox, so nobody races."""
-        return _one(self._db.row(NEXT_READY, {"now": now_s}))
+        return self._db.one(Entry.from_row, NEXT_READY, {"now": now_s})
 
     def next_uncertain(self, now_s: float) -> Entry | None:
         """Return the entry whose unknown outcome is longest due to be looked up."""
-        return _one(self._db.row(NEXT_UNCERTAIN, {"now": now_s}))
+        return self._db.one(Entry.from_row, NEXT_UNCERTAIN, {"now": now_s})
 
     def next_due_at(self, *states: EntryState) -> float | None:
         """Return when the next entry in any of `states` (ready, uncertain) is due, or None."""
-        rows = [self._db.row(NEXT_DUE, {"state": state}) for state in states or _WAITING]
-        times = [float(str(row["due_at"])) for row in rows if row is not None]
-        return min(times, default=None)
+        times = [self._db.value(float, NEXT_DUE, {"state": one}) for one in states or _WAITING]
+        return min((at for at in times if at is not None), default=None)
 
     def move(
         self,
@@ -255,24 +254,23 @@ class Entries:
             UPDATE entry SET {settings}, fence = fence + 1
              WHERE id = ? AND state = ? AND fence = ? RETURNING *
             """  # noqa: S608  # column names are ours
-        return _one(
-            self._db.row(query, [*values.values(), entry.id, entry.state, entry.fence]),
+        return self._db.one(
+            Entry.from_row, query, [*values.values(), entry.id, entry.state, entry.fence]
         )
 
     def adopt_session(
         self, entry_id: int, *, session_id: str, server_title: str | None, now_s: float
     ) -> Entry | None:
         """Any state without a session -> uploaded: a late answer is always recorded."""
-        return _one(
-            self._db.row(
-                """
+        return self._db.one(
+            Entry.from_row,
+            """
                 UPDATE entry SET state = 'uploaded', reason = NULL, detail = NULL, failures = 0,
                        session_id = ?, server_title = ?, sent_at = ?, changed_at = ?,
                        fence = fence + 1
                  WHERE id = ? AND session_id IS NULL RETURNING *
                 """,
-                (session_id, server_title, now_s, now_s, entry_id),
-            )
+            (session_id, server_title, now_s, now_s, entry_id),
         )
 
     def note_title(self, entry_id: int, title: str) -> None:
@@ -281,27 +279,25 @@ class Entries:
 
     def postpone(self, entry: Entry, *, due_at: float) -> Entry | None:
         """Set when an uncertain entry is looked up next."""
-        return _one(
-            self._db.row(
-                """
+        return self._db.one(
+            Entry.from_row,
+            """
                 UPDATE entry SET due_at = ?, fence = fence + 1
                  WHERE id = ? AND state = 'uncertain' AND fence = ? RETURNING *
                 """,
-                (due_at, entry.id, entry.fence),
-            )
+            (due_at, entry.id, entry.fence),
         )
 
     def hasten(self, entry: Entry, *, now_s: float) -> Entry | None:
         """Make a waiting entry due at once and forget its failures; what is due keeps its turn."""
-        return _one(
-            self._db.row(
-                """
+        return self._db.one(
+            Entry.from_row,
+            """
                 UPDATE entry SET due_at = min(due_at, ?), failures = 0, fence = fence + 1,
                        reason = nullif(reason, 'next_recording')
                  WHERE id = ? AND state = ? AND fence = ? RETURNING *
                 """,
-                (now_s, entry.id, entry.state, entry.fence),
-            )
+            (now_s, entry.id, entry.state, entry.fence),
         )
 
     def forget_failures(self) -> None:
@@ -416,10 +412,6 @@ def _target_columns(target: ClipTarget) -> dict[str, object]:
     return {name: getattr(target, name) for name in ClipTarget.__slots__}
 
 
-def _one(row: Row | None) -> Entry | None:
-    return None if row is None else Entry.from_row(row)
-
-
 class EventKind(StrEnum):
     """What changed."""
 
@@ -445,7 +437,7 @@ class Event:
     def from_row(cls, row: Row) -> "Event":
         """Build an event from a row of its table."""
         plain = {name: row[name] for name in ("id", "at", "word", "reason", "detail")}
-        return cls(what=EventKind(str(row["what"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(what=EventKind(str(row["what"])), **plain)
 
 
 class Events:
@@ -468,7 +460,7 @@ class Events:
         return [(_subject(row), Event.from_row(row)) for row in reversed(rows)]
 
     def _of(self, query: str, row_id: int) -> list[Event]:
-        return [Event.from_row(row) for row in self._db.rows(query, (row_id,))]
+        return self._db.all(Event.from_row, query, (row_id,))
 
 
 def _subject(row: Row) -> str:
@@ -500,7 +492,7 @@ class UncertainClip:
     @classmethod
     def from_row(cls, row: Row | None) -> "UncertainClip | None":
         """Build it from its row, if there is one."""
-        return None if row is None else cls(f"e{row['id']}", float(str(row["due_at"])))
+        return None if row is None else cls(f"e{row['id']}", float(row["due_at"]))
 
 
 class DeliveryQueries:
@@ -539,8 +531,9 @@ class DeliveryQueries:
 
     def largest_delivered_bytes(self) -> int | None:
         """Return the size of the largest clip that was ever delivered; reads all of them."""
-        row = self._db.row("SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL")
-        return None if row is None or row["size"] is None else int(str(row["size"]))
+        return self._db.value(
+            int, "SELECT max(clip_bytes) AS size FROM entry WHERE session_id IS NOT NULL"
+        )
 
     def uploads(self, entry_id: int) -> list[Attempt]:
         """Return the uploads begun for an entry, oldest first."""
@@ -580,13 +573,11 @@ class DeliveryQueries:
 
     def unknown_due(self, now_s: float, *, most: int) -> list[Entry]:
         """Return held clips of unknown outcome that are due to be looked for again."""
-        rows = self._db.rows(UNKNOWN_DUE, {"now": now_s, "most": most})
-        return [Entry.from_row(row) for row in rows]
+        return self._db.all(Entry.from_row, UNKNOWN_DUE, {"now": now_s, "most": most})
 
     def unknown_due_at(self) -> float | None:
         """Return when the next held clip of unknown outcome is due, or None."""
-        row = self._db.row(NEXT_UNKNOWN)
-        return None if row is None else float(str(row["due_at"]))
+        return self._db.value(float, NEXT_UNKNOWN)
 
     def unsettled(self) -> UncertainClip | None:
         """Return the clip of unknown outcome that is looked for next, or None."""
@@ -739,22 +730,22 @@ class TransferStats:
     def due(self, now_s: float, *, account: str, most: int) -> list[DueClip]:
         """Return the clips that are longest due, in that order, whose athletes have sessions."""
         rows = self._db.rows(DUE, {"now": now_s, "account": account, "most": most})
-        return [DueClip(id=int(str(r["id"])), size_bytes=int(str(r["clip_bytes"]))) for r in rows]
+        return [DueClip(id=int(r["id"]), size_bytes=int(r["clip_bytes"])) for r in rows]
 
     def backlog(self) -> Backlog:
         """Return how much waits to be delivered."""
         row = self._db.row(BACKLOG)
         assert row is not None  # an aggregate gives one row
-        return Backlog(clips=int(str(row["clips"])), size_bytes=int(str(row["bytes"] or 0)))
+        return Backlog(clips=int(row["clips"]), size_bytes=int(row["bytes"] or 0))
 
     def sendings(self, *, most: int) -> list[TransferSample]:
         """Return what last went over the line, the newest first."""
         return [
             TransferSample(
-                size_bytes=int(str(row["bytes"])),
-                sending_s=float(str(row["sending_s"])),
-                throttled_s=float(str(row["throttled_s"])),
-                seconds=float(str(row["seconds"])),
+                size_bytes=int(row["bytes"]),
+                sending_s=float(row["sending_s"]),
+                throttled_s=float(row["throttled_s"]),
+                seconds=float(row["seconds"]),
                 is_delivered=row["outcome"] == "uploaded",
             )
             for row in self._db.rows(SENDINGS, {"most": most})

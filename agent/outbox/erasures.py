@@ -36,7 +36,7 @@ class Erasure:
         return cls(
             at_api=bool(row["at_api"]),
             erased=json.loads(str(row["erased"] or "{}")),
-            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+            **plain,
         )
 
 
@@ -74,7 +74,8 @@ class Erasures:
     def of_person(self, user_id: str | None, guest_id: int | None) -> list[Erasure]:
         """Return every erasure of an athlete that was not undone, oldest first."""
         who = () if user_id is None else (user_id, _digest(user_id))
-        rows = self._db.rows(
+        return self._db.all(
+            Erasure.from_row,
             """
             SELECT * FROM forgetting
              WHERE state != 'undone'
@@ -83,26 +84,27 @@ class Erasures:
             """,
             (json.dumps(who), guest_id),
         )
-        return [Erasure.from_row(row) for row in rows]
 
     def latest(self, *, most: int) -> list[Erasure]:
         """Return the latest erasures that were not undone, latest first."""
-        rows = self._db.rows(
-            "SELECT * FROM forgetting WHERE state != 'undone' ORDER BY id DESC LIMIT ?", (most,)
+        return self._db.all(
+            Erasure.from_row,
+            "SELECT * FROM forgetting WHERE state != 'undone' ORDER BY id DESC LIMIT ?",
+            (most,),
         )
-        return [Erasure.from_row(row) for row in rows]
 
     def unfinished(self) -> list[Erasure]:
         """Return those that are neither done nor undone, oldest first."""
-        rows = self._db.rows(
-            "SELECT * FROM forgetting WHERE state IN ('asked', 'begun') ORDER BY id"
+        return self._db.all(
+            Erasure.from_row,
+            "SELECT * FROM forgetting WHERE state IN ('asked', 'begun') ORDER BY id",
         )
-        return [Erasure.from_row(row) for row in rows]
 
     def of_undoable(self, undoable_id: int) -> Erasure | None:
         """Return the one that a person may undo by this."""
-        row = self._db.row("SELECT * FROM forgetting WHERE undoable_id = ?", (undoable_id,))
-        return None if row is None else Erasure.from_row(row)
+        return self._db.one(
+            Erasure.from_row, "SELECT * FROM forgetting WHERE undoable_id = ?", (undoable_id,)
+        )
 
     def move(self, forgetting: Erasure, to: str, *, now_s: float) -> bool:
         """Make one step; False where somebody else made one first."""
@@ -140,9 +142,9 @@ class Erasures:
         """Return an athlete's clips, oldest first."""
         if forgetting.user_id is not None:
             query, value = "SELECT * FROM entry WHERE user_id = ? ORDER BY id", forgetting.user_id
-            return [Entry.from_row(row) for row in self._db.rows(query, (value,))]
+            return self._db.all(Entry.from_row, query, (value,))
         query = "SELECT * FROM entry WHERE guest_id = ? ORDER BY id"
-        return [Entry.from_row(row) for row in self._db.rows(query, (forgetting.guest_id,))]
+        return self._db.all(Entry.from_row, query, (forgetting.guest_id,))
 
     def leave_the_roster(self, forgetting: Erasure) -> None:
         """Take an athlete out of roster, queue and groups, and unlink their cards."""
@@ -306,7 +308,7 @@ class SessionDeletion:
     def from_row(cls, row: Row) -> "SessionDeletion":
         """Build it from a row of its table."""
         plain = {name: row[name] for name in cls.__slots__ if name != "state"}
-        return cls(state=DeletionState(str(row["state"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(state=DeletionState(str(row["state"])), **plain)
 
 
 class SessionDeletions:
@@ -374,25 +376,25 @@ class SessionDeletions:
 
     def next_due(self) -> SessionDeletion | None:
         """Return the one that is due first, whenever that is."""
-        row = self._db.row(
-            "SELECT * FROM session_deletion WHERE state = 'waiting' ORDER BY due_at LIMIT 1"
+        return self._db.one(
+            SessionDeletion.from_row,
+            "SELECT * FROM session_deletion WHERE state = 'waiting' ORDER BY due_at LIMIT 1",
         )
-        return None if row is None else SessionDeletion.from_row(row)
 
     def count_fresh(self) -> int:
         """Return how many wait and were not tried without success."""
-        row = self._db.row(
+        query = (
             "SELECT count(*) AS n FROM session_deletion WHERE state = 'waiting' AND failures = 0"
         )
-        assert row is not None and isinstance(row["n"], int)  # an aggregate gives one row
-        return row["n"]
+        return self._db.value(int, query) or 0
 
     def of_forgetting(self, forgetting_id: int) -> list[SessionDeletion]:
         """Return those of one erasure, oldest first."""
-        rows = self._db.rows(
-            "SELECT * FROM session_deletion WHERE forgetting_id = ? ORDER BY id", (forgetting_id,)
+        return self._db.all(
+            SessionDeletion.from_row,
+            "SELECT * FROM session_deletion WHERE forgetting_id = ? ORDER BY id",
+            (forgetting_id,),
         )
-        return [SessionDeletion.from_row(row) for row in rows]
 
     def record(
         self,

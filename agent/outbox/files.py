@@ -42,7 +42,7 @@ class Files:
     def _on_disk(self, query: str) -> Iterator[StoredFile]:
         for row in self._db.rows(query):
             named = {**row, "stored_name": plain_name(row["stored_name"])}
-            yield StoredFile(*named.values())  # type: ignore[arg-type]  # STRICT tables keep the types
+            yield StoredFile(*named.values())
 
     def known(self, stored_name: str) -> bool:
         """Tell whether a clip file has a row."""
@@ -64,8 +64,7 @@ class Files:
 
         What was ready is held, until it is cut again; what waits anyway keeps waiting.
         """
-        row = self._db.row(NOTE_DAMAGE, {"id": entry_id, "now": now_s})
-        return None if row is None else Entry.from_row(row)
+        return self._db.one(Entry.from_row, NOTE_DAMAGE, {"id": entry_id, "now": now_s})
 
     def forget_settled_damage(self) -> None:
         """Let damaged clips that nobody waits for any more be cleared away like others."""
@@ -86,9 +85,9 @@ class Files:
             (
                 ClipSource(
                     capture_id=capture.id,
-                    take_number=int(str(row["take_number"])),
-                    start_s=float(str(row["start_s"])),
-                    end_s=float(str(row["end_s"])),
+                    take_number=int(row["take_number"]),
+                    start_s=float(row["start_s"]),
+                    end_s=float(row["end_s"]),
                 ),
                 capture,
             )
@@ -112,7 +111,8 @@ class Files:
         was_held_for_it = entry.state is EntryState.HELD and entry.reason == heals
         # It may have waited for the next recording, which its damage took the place of.
         healed = Reason.NEXT_RECORDING if entry.due_at > now_s else None
-        row = self._db.row(
+        return self._db.one(
+            Entry.from_row,
             MEND,
             {
                 "id": entry.id,
@@ -130,7 +130,6 @@ class Files:
                 "now": now_s,
             },
         )
-        return None if row is None else Entry.from_row(row)
 
 
 CAPTURES = "SELECT id, stored_name, bytes, state FROM capture WHERE file_state = 'present'"
@@ -197,22 +196,20 @@ class CleanupQueries:
             ORIGINALS,
             {"delivered": delivered_before, "skipped": skipped_before, "most": most},
         )
-        return [int(str(row["id"])) for row in rows]
+        return [int(row["id"]) for row in rows]
 
     def clips(self, *, delivered_before: float, most: int) -> list[int]:
         """Return the entries whose clips may go, oldest first."""
         rows = self._db.rows(REMOVABLE_CLIPS, {"delivered": delivered_before, "most": most})
-        return [int(str(row["id"])) for row in rows]
+        return [int(row["id"]) for row in rows]
 
     def begin_original(self, capture_id: int, *, now_s: float) -> Capture | None:
         """present -> clearing; None where the file may not go (any more)."""
-        row = self._db.row(BEGIN_ORIGINAL, {"id": capture_id, "now": now_s})
-        return None if row is None else Capture.from_row(row)
+        return self._db.one(Capture.from_row, BEGIN_ORIGINAL, {"id": capture_id, "now": now_s})
 
     def begin_clip(self, entry_id: int, *, now_s: float) -> Entry | None:
         """present -> clearing; None where the clip may not go (any more)."""
-        row = self._db.row(BEGIN_CLIP, {"id": entry_id, "now": now_s})
-        return None if row is None else Entry.from_row(row)
+        return self._db.one(Entry.from_row, BEGIN_CLIP, {"id": entry_id, "now": now_s})
 
     def end_original(self, capture: Capture, *, now_s: float) -> None:
         """clearing -> cleared."""
@@ -224,13 +221,15 @@ class CleanupQueries:
 
     def unfinished_originals(self) -> list[Capture]:
         """Return the captures whose clearing was begun and not finished."""
-        rows = self._db.rows("SELECT * FROM capture WHERE file_state = 'clearing' ORDER BY id")
-        return [Capture.from_row(row) for row in rows]
+        return self._db.all(
+            Capture.from_row, "SELECT * FROM capture WHERE file_state = 'clearing' ORDER BY id"
+        )
 
     def unfinished_clips(self) -> list[Entry]:
         """Return the entries whose clip's clearing was begun and not finished."""
-        rows = self._db.rows("SELECT * FROM entry WHERE file_state = 'clearing' ORDER BY id")
-        return [Entry.from_row(row) for row in rows]
+        return self._db.all(
+            Entry.from_row, "SELECT * FROM entry WHERE file_state = 'clearing' ORDER BY id"
+        )
 
 
 _LAST_DELIVERED_BEFORE = """
@@ -292,15 +291,13 @@ class ResultCleanup:
     def may_go(self, *, got_before: float, most: int) -> list[int]:
         """Return the entries whose results' files may go, oldest first."""
         rows = self._db.rows(MAY_GO, {"before": got_before, "most": most})
-        return [int(str(row["entry_id"])) for row in rows]
+        return [int(row["entry_id"]) for row in rows]
 
     def begin(self, entry_id: int) -> str | None:
         """present -> clearing, and return the clip code; None where there is nothing to clear."""
         if not self._db.change(BEGIN, (entry_id,)):
             return None
-        row = self._db.row("SELECT clip_code FROM entry WHERE id = ?", (entry_id,))
-        assert row is not None  # rows are never deleted
-        return str(row["clip_code"])
+        return self._db.value(str, "SELECT clip_code FROM entry WHERE id = ?", (entry_id,))
 
     def end(self, entry_id: int) -> None:
         """clearing -> cleared; nobody fetches it again automatically."""
@@ -310,12 +307,11 @@ class ResultCleanup:
 
     def unfinished(self) -> Mapping[int, str]:
         """Return what was begun and not finished: clip codes by entry id."""
-        return {int(str(row["id"])): str(row["clip_code"]) for row in self._db.rows(UNFINISHED)}
+        return {int(row["id"]): str(row["clip_code"]) for row in self._db.rows(UNFINISHED)}
 
     def weight_bytes(self) -> int:
         """Return what the files of results take."""
-        rows = [self._db.row(query) for query in (DOCUMENT_WEIGHT, VIDEO_WEIGHT)]
-        return sum(int(str(row["bytes"])) for row in rows if row is not None)
+        return sum(self._db.value(int, query) or 0 for query in (DOCUMENT_WEIGHT, VIDEO_WEIGHT))
 
 
 # What is being fetched at this moment is none of them: it has no whole file yet.  Age counts from

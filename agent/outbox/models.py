@@ -180,23 +180,16 @@ class Capture:
         }
         return cls(
             facts=FileFacts(
-                size_bytes=integer(row, "bytes"),
-                mtime_ns=integer(row, "mtime_ns"),
-                inode=integer(row, "inode"),
+                size_bytes=row["bytes"],
+                mtime_ns=row["mtime_ns"],
+                inode=row["inode"],
             ),
             state=CaptureState(str(row["state"])),
             file_state=FileState(str(row["file_state"])),
             stored_name=plain_name(row["stored_name"]),
             evidence=CaptureEvidence.from_json(str(row["evidence"])),
-            **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+            **plain,
         )
-
-
-def integer(row: Row, name: str) -> int:
-    """Return a column that holds a whole number."""
-    value = row[name]
-    assert isinstance(value, int)  # SQLite's STRICT tables keep the types
-    return value
 
 
 def _instant_json(instant: Instant) -> dict[str, object]:
@@ -321,7 +314,7 @@ class Entry:
         return 0.0 if self.filmed_at is None else min(self.filmed_at, self.created_at)
 
     @classmethod
-    def from_row(cls, row: Mapping[str, object]) -> "Entry":
+    def from_row(cls, row: Row) -> "Entry":
         """Build an entry from a row of its table."""
         named = {"clip_code", "stored_name"}
         converted = {"state", "recipient", "file_state", "remarks", "look_first", *named}
@@ -331,10 +324,10 @@ class Entry:
             recipient=Recipient(str(row["recipient"])),
             file_state=FileState(str(row["file_state"])),
             remarks=tuple(json.loads(str(row["remarks"]))),
-            look_first=LookFirst(int(str(row["look_first"]))),
+            look_first=LookFirst(int(row["look_first"])),
             clip_code=plain_name(row["clip_code"]),
             stored_name=plain_name(row["stored_name"]),
-            **plain,  # type: ignore[arg-type]  # SQLite's STRICT tables keep the types
+            **plain,
         )
 
 

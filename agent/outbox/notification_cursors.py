@@ -47,8 +47,7 @@ class Channels:
 
     def all(self) -> list[ChannelState]:
         """Return every channel that is on."""
-        rows = self._db.rows("SELECT * FROM channel ORDER BY name")
-        return [_state(row) for row in rows]
+        return self._db.all(_state, "SELECT * FROM channel ORDER BY name")
 
     def get(self, name: str) -> ChannelState | None:
         """Return one channel; None where it is off."""
@@ -110,7 +109,7 @@ class Channels:
     def confirmed(self) -> HubConfirmation | None:
         """Return the last event that the hub has stored; None where none is known."""
         row = self._db.row("SELECT event, sequence FROM hub_confirmation")
-        return None if row is None else HubConfirmation(**row)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return None if row is None else HubConfirmation(**row)
 
     def rewind(self, name: str, event_id: int) -> None:
         """Move the hub's cursor back: the hub has lost what came after an event."""
@@ -144,7 +143,7 @@ class Channels:
         last = self._db.row(
             "SELECT notice, at, why FROM refused_notice WHERE id = ?", (row["last"],)
         )
-        return int(str(row["n"])), None if last is None else RefusedNotice(**last)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return int(row["n"]), None if last is None else RefusedNotice(**last)
 
     def note_failure(self, name: str, error: str, *, now_s: float, next_try_at: float) -> None:
         """Record that a channel does not work; what keeps failing keeps its beginning."""
@@ -170,4 +169,4 @@ class Channels:
 
 
 def _state(row: Row) -> ChannelState:
-    return ChannelState(**{name: row[name] for name in ChannelState.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+    return ChannelState(**{name: row[name] for name in ChannelState.__slots__})

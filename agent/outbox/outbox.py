@@ -38,7 +38,7 @@ class RecoveryInfo:
     def from_row(cls, row: Row) -> "RecoveryInfo":
         """Build it from the ledger's mark."""
         return cls(
-            at=float(str(row["rebuilt_at"])),
+            at=float(row["rebuilt_at"]),
             why=str(row["rebuilt_why"]),
             set_aside=None if row["set_aside"] is None else str(row["set_aside"]),
             history_lost=bool(row["history_lost"]),
@@ -121,8 +121,7 @@ class Outbox(AbstractContextManager["Outbox"]):
 
     def history_lost_at(self) -> float | None:
         """Return the Unix time before which not everything that was sent is on record, or None."""
-        row = self.database.row("SELECT lost_at FROM ledger_mark WHERE id = 1")
-        return None if row is None or row["lost_at"] is None else float(str(row["lost_at"]))
+        return self.database.value(float, "SELECT lost_at FROM ledger_mark WHERE id = 1")
 
     def version(self) -> int:
         """Return a number that changes whenever anybody but this thread has written."""

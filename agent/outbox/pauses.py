@@ -60,7 +60,7 @@ class Lanes:
 
     def all(self) -> list[LaneState]:
         """Return every lane that was ever used."""
-        return [_state(row) for row in self._db.rows("SELECT * FROM lane")]
+        return self._db.all(_state, "SELECT * FROM lane")
 
     def update(self, host: str, changes: Mapping[str, object]) -> LaneState:
         """Set columns of a lane and return it as it then stands."""
@@ -103,20 +103,19 @@ class Limits:
         with self._db.transaction():
             self._db.change(_NOTE, values)
             row = self._db.row(_IN_ROW, {"account": account})
-        return 0 if row is None else int(str(row["athletes"]))
+        return 0 if row is None else int(row["athletes"])
 
     def in_row(self, account: str) -> int:
         """Return how many athletes were refused since something was last delivered."""
-        row = self._db.row(_IN_ROW, {"account": account})
-        return 0 if row is None else int(str(row["athletes"]))
+        return self._db.value(int, _IN_ROW, {"account": account}) or 0
 
     def next_try_at(self, account: str) -> float | None:
         """Return when the limit of the athlete who was refused last may be tried, or None."""
-        row = self._db.row(
+        return self._db.value(
+            float,
             "SELECT max(next_try_at) AS at FROM session_limit WHERE account = ? AND in_row",
             (account,),
         )
-        return None if row is None or row["at"] is None else float(str(row["at"]))
 
     def begin_trial(self, account: str, user_id: str | None, *, now_s: float) -> None:
         """Record beforehand that an athlete's limit is tried: once an hour, whatever happens."""
@@ -149,21 +148,19 @@ class Limits:
     def next_free(self, account: str, now_s: float, *, smallest: bool = False) -> Entry | None:
         """Return the clip that is longest due, of an athlete whose sessions are not used up."""
         query = SMALLEST_FREE if smallest else NEXT_FREE
-        row = self._db.row(query, {"account": account, "now": now_s})
-        return None if row is None else Entry.from_row(row)
+        return self._db.one(Entry.from_row, query, {"account": account, "now": now_s})
 
     def next_trial(self, account: str, now_s: float) -> Entry | None:
         """Return the smallest clip with which a limit may be tried, of those least often tried."""
         values = {"account": account, "now": now_s, "latest": now_s + TRIAL_AFTER_S}
-        row = self._db.row(NEXT_TRIAL, values)
-        return None if row is None else Entry.from_row(row)
+        return self._db.one(Entry.from_row, NEXT_TRIAL, values)
 
     def limited(self, account: str | None) -> Limited | None:
         """Return what waits for the limits of an account, or None where nothing does."""
         row = self._db.row(LIMITED, {"account": account or ""})
         if row is None or not row["clips"]:
             return None
-        return Limited(**{name: row[name] for name in Limited.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+        return Limited(**{name: row[name] for name in Limited.__slots__})
 
 
 _NOTE = """
@@ -207,7 +204,7 @@ SELECT count(*) AS clips, count(DISTINCT l.user_id) AS athletes, min(l.since) AS
 
 
 def _state(row: Row) -> LaneState:
-    return LaneState(**{name: row[name] for name in LaneState.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+    return LaneState(**{name: row[name] for name in LaneState.__slots__})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,7 +226,7 @@ class Pauses:
     def all(self) -> list[Pause]:
         """Return every pause there is."""
         rows = self._db.rows("SELECT * FROM pause ORDER BY part")
-        return [Pause(**{name: row[name] for name in Pause.__slots__}) for row in rows]  # type: ignore[arg-type]  # STRICT tables keep the types
+        return [Pause(**{name: row[name] for name in Pause.__slots__}) for row in rows]
 
     def begin(self, pause: Pause) -> None:
         """Record a pause; one that continues for the same reason keeps its beginning."""

@@ -47,13 +47,16 @@ SELECT 'c' || id AS id, 'capture' AS kind, state, reason, detail, file_name AS c
 _TIMES = ("next_attempt_at", "created_at", "filmed_at", "sent_at")
 
 
+ShownRow = Mapping[str, object]  # by the names that scripts know
+
+
 class Listing:
     """Read-only views over captures and entries."""
 
     def __init__(self, database: OutboxDatabase) -> None:
         self._db = database
 
-    def rows(self, *, state: str | None = None, all_captures: bool = False) -> list[Row]:
+    def rows(self, *, state: str | None = None, all_captures: bool = False) -> list[ShownRow]:
         """Return entries and captures without clips, as scripts see them.
 
         Args:
@@ -101,14 +104,14 @@ class Listing:
             "entries": count_by_state(self._db, "entry", EntryState, entries),
         }
 
-    def set_aside(self) -> list[Row]:
+    def set_aside(self) -> list[ShownRow]:
         """Return the captures that could not be read, each with its reason, the newest first."""
         return self._db.rows(
             "SELECT 'c' || id AS id, file_name AS capture, reason FROM capture"
             " WHERE state = 'quarantined' ORDER BY capture.id DESC"
         )
 
-    def failing_at_server(self) -> list[Row]:
+    def failing_at_server(self) -> list[ShownRow]:
         """Return the clips on which the API fails repeatedly while others pass."""
         return self._db.rows(
             "SELECT 'e' || id AS id, clip_code, due_at FROM entry"
@@ -118,44 +121,36 @@ class Listing:
 
     def oldest_waiting_at(self) -> float | None:
         """Return when the oldest clip that still waits for delivery was made."""
-        return self._time(
+        return self._db.value(
+            float,
             """
             SELECT min(created_at) AS at FROM entry
              WHERE state IN ('ready', 'uploading', 'uncertain')
-            """
+            """,
         )
 
     def last_sent_at(self) -> float | None:
         """Return when a clip was last acknowledged."""
-        return self._time("SELECT max(sent_at) AS at FROM entry WHERE sent_at IS NOT NULL")
+        return self._db.value(
+            float, "SELECT max(sent_at) AS at FROM entry WHERE sent_at IS NOT NULL"
+        )
 
     def captures_ahead_of(self, capture_id: int) -> int:
         """Return how many captures are analysed before this one."""
-        return self._count(
-            "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?", capture_id
-        )
+        query = "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?"
+        return self._db.value(int, query, (capture_id,)) or 0
 
     def clips_ahead_of(self, due_at: float) -> int:
         """Return how many clips are due before a moment."""
-        return self._count(
-            "SELECT count(*) AS n FROM entry WHERE state = 'ready' AND due_at < ?", due_at
-        )
-
-    def _count(self, query: str, value: float) -> int:
-        row = self._db.row(query, (value,))
-        assert row is not None  # an aggregate gives one row
-        return int(str(row["n"]))
-
-    def _time(self, query: str) -> float | None:
-        row = self._db.row(query)
-        return None if row is None or row["at"] is None else float(str(row["at"]))
+        query = "SELECT count(*) AS n FROM entry WHERE state = 'ready' AND due_at < ?"
+        return self._db.value(int, query, (due_at,)) or 0
 
 
 def _as_entries(rows: list[Row]) -> list[Entry]:
     return [Entry.from_row(row) for row in rows]
 
 
-def _shown(row: Row) -> Mapping[str, object]:
+def _shown(row: Row) -> ShownRow:
     times = {name: iso_utc(_number(row[name])) for name in _TIMES}
     return {**row, **times}
 
@@ -202,21 +197,21 @@ class ClipQueries:
 
     def latest(self, *, most: int) -> list[ShownClip]:
         """Return the clips that need nobody, the newest first; no discarded ones."""
-        return [self._shown(row) for row in self._db.rows(LATEST_CLIPS, {"most": most})]
+        return self._db.all(self._shown, LATEST_CLIPS, {"most": most})
 
     def needing(self, *, most: int) -> list[ShownClip]:
         """Return the clips that need a person, the newest first.
 
         Those that are held, that the API refused, and that it fails on while others pass.
         """
-        return [self._shown(row) for row in self._db.rows(NEEDING, {"most": most})]
+        return self._db.all(self._shown, NEEDING, {"most": most})
 
     def of_person(
         self, user_id: str | None, guest_id: int | None, *, since: float, most: int
     ) -> list[ShownClip]:
         """Return a person's clips that were filmed from a Unix time on, the latest first."""
         wanted = {"user": user_id, "guest": guest_id, "since": since, "most": most}
-        return [self._shown(row) for row in self._db.rows(OF_PERSON, wanted)]
+        return self._db.all(self._shown, OF_PERSON, wanted)
 
     def found(
         self, wanted: ClipFilter, *, most: int, before_id: int | None = None
@@ -241,7 +236,7 @@ class ClipQueries:
             "states": json.dumps(wanted.states),
             "most": most,
         }
-        return [self._shown(row) for row in self._db.rows(FOUND, parameters)]
+        return self._db.all(self._shown, FOUND, parameters)
 
     def has_any(self, user_id: str | None, guest_id: int | None) -> bool:
         """Tell whether there is any clip of a person."""
@@ -254,15 +249,12 @@ class ClipQueries:
 
     def failing(self) -> int:
         """Return on how many clips the API fails while others pass."""
-        row = self._db.row(f"SELECT count(*) AS n FROM entry WHERE {_FAILING}")  # noqa: S608  # our own words
-        assert row is not None  # an aggregate gives one row
-        return int(str(row["n"]))
+        query = f"SELECT count(*) AS n FROM entry WHERE {_FAILING}"  # noqa: S608  # our own words
+        return self._db.value(int, query) or 0
 
     def sent_since(self, at: float) -> int:
         """Return how many clips were acknowledged since a moment."""
-        row = self._db.row("SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,))
-        assert row is not None  # an aggregate gives one row
-        return int(str(row["n"]))
+        return self._db.value(int, "SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,)) or 0
 
     def _shown(self, row: Row) -> ShownClip:
         """Return a row's clip: the one of last time where nothing in the row has changed."""
@@ -349,7 +341,7 @@ def _is_of_take(at_s: float | None, row: Row) -> bool:
     bounds = (row["take_start_s"], row["take_end_s"])
     if at_s is None or not all(isinstance(bound, float) for bound in bounds):
         return True
-    start_s, end_s = (float(str(bound)) for bound in bounds)
+    start_s, end_s = (float(bound) for bound in bounds)
     return start_s <= at_s <= end_s
 
 
@@ -401,7 +393,7 @@ class SessionList:
             most: no more than so many.
         """
         wanted = {"since": since, "user": user_id, "state": state, "most": most}
-        entries = [Entry.from_row(row) for row in self._db.rows(LATEST_SESSIONS, wanted)]
+        entries = self._db.all(Entry.from_row, LATEST_SESSIONS, wanted)
         ids = [entry.id for entry in entries]
         follow_ups, results = self._follow_ups.of_entries(ids), self._results.of_entries(ids)
         return [
@@ -455,8 +447,8 @@ class FeedEvent:
     def from_row(cls, row: Row) -> "FeedEvent":
         """Build it from a row of the feed."""
         return cls(
-            event_id=int(str(row["event_id"])),
-            at=float(str(row["event_at"])),
+            event_id=int(row["event_id"]),
+            at=float(row["event_at"]),
             state=str(row["word"]),
             before=None if row["before"] is None else str(row["before"]),
             reason=None if row["event_reason"] is None else str(row["event_reason"]),
@@ -473,17 +465,15 @@ class EventFeed:
 
     def after(self, event_id: int, *, most: int) -> list[FeedEvent]:
         """Return what happened after an event, oldest first."""
-        return [FeedEvent.from_row(row) for row in self._db.rows(AFTER, (event_id, most))]
+        return self._db.all(FeedEvent.from_row, AFTER, (event_id, most))
 
     def latest(self) -> int:
         """Return the number of the last event of all; 0 where there is none."""
-        row = self._db.row("SELECT max(id) AS id FROM event")
-        return 0 if row is None or row["id"] is None else int(str(row["id"]))
+        return self._db.value(int, "SELECT max(id) AS id FROM event") or 0
 
     def before(self, at_s: float) -> int:
         """Return the number of the last event before a moment (Unix time); 0: none."""
-        row = self._db.row("SELECT max(id) AS id FROM event WHERE at < ?", (at_s,))
-        return 0 if row is None or row["id"] is None else int(str(row["id"]))
+        return self._db.value(int, "SELECT max(id) AS id FROM event WHERE at < ?", (at_s,)) or 0
 
 
 _MOST = 20_000  # rows at once
@@ -530,14 +520,14 @@ class Counters:
         self._totals.takes = self._last_of(LAST_TAKE)
         self._totals.clips = self._last_of(LAST_ENTRY)
         while rows := self._db.rows(EVENTS, (self._event, _MOST)):
-            self._event = int(str(rows[-1]["id"]))
+            self._event = int(rows[-1]["id"])
             for row in rows:
                 self._count_event(row)
         for attempt_id in sorted(self._open):
             for row in self._db.rows(ATTEMPT, (attempt_id,)):
                 self._count_attempt(row, now_s=now_s)
         while rows := self._db.rows(ATTEMPTS, (self._attempt, _MOST)):
-            self._attempt = int(str(rows[-1]["id"]))
+            self._attempt = int(rows[-1]["id"])
             for row in rows:
                 self._count_attempt(row, now_s=now_s)
         return self._totals
@@ -545,7 +535,7 @@ class Counters:
     def _count_event(self, row: Row) -> None:
         if row["capture_id"] is None or row["what"] != "state":
             return
-        capture, word, at = int(str(row["capture_id"])), str(row["word"]), float(str(row["at"]))
+        capture, word, at = int(row["capture_id"]), str(row["word"]), float(row["at"])
         if word == _UNDER_WAY:
             self._began[capture] = at
             return
@@ -559,20 +549,19 @@ class Counters:
             self._totals.looks.seconds += max(0.0, at - began_at)
 
     def _count_attempt(self, row: Row, *, now_s: float) -> None:
-        attempt_id, outcome = int(str(row["id"])), row["outcome"]
-        if outcome is None and float(str(row["began_at"])) > now_s - _STALE_S:
+        attempt_id, outcome = int(row["id"]), row["outcome"]
+        if outcome is None and float(row["began_at"]) > now_s - _STALE_S:
             self._open.add(attempt_id)
             return
         self._open.discard(attempt_id)
         key = (str(row["kind"]), "cut_off" if outcome is None else str(outcome))
         spent = self._totals.attempts.setdefault(key, CostTotals())
         spent.times += 1
-        spent.seconds += float(str(row["seconds"] or 0))
-        spent.size_bytes += int(str(row["bytes"] or 0))
+        spent.seconds += float(row["seconds"] or 0)
+        spent.size_bytes += int(row["bytes"] or 0)
 
     def _last_of(self, query: str) -> int:
-        row = self._db.row(query)
-        return 0 if row is None or row["id"] is None else int(str(row["id"]))
+        return self._db.value(int, query) or 0
 
 
 # Rows are never deleted and ids rise by one: the last one is how many there are.

@@ -62,7 +62,7 @@ class Result:
         return cls(
             numbers=json.loads(str(row["numbers"])),
             document_state=DocumentState(str(row["document_state"])),
-            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+            **plain,
         )
 
 
@@ -84,8 +84,7 @@ class Results:
 
     def of_entry(self, entry_id: int) -> Result | None:
         """Return what came back of a clip, or None."""
-        row = self._db.row("SELECT * FROM result WHERE entry_id = ?", (entry_id,))
-        return None if row is None else Result.from_row(row)
+        return self._db.one(Result.from_row, "SELECT * FROM result WHERE entry_id = ?", (entry_id,))
 
     def of_entries(self, entry_ids: Collection[int]) -> dict[int, Result]:
         """Return what came back of some clips, by their id."""
@@ -118,7 +117,7 @@ class Results:
     def documents(self) -> Iterator[tuple[int, str, int]]:
         """Yield entry id, clip code and size of every file that should be there."""
         for row in self._db.rows(DOCUMENTS):
-            yield int(str(row["id"])), str(row["clip_code"]), int(str(row["document_bytes"]))
+            yield int(row["id"]), str(row["clip_code"]), int(row["document_bytes"])
 
     def note_document_lost(self, entry_id: int, *, now_s: float) -> None:
         """Let a file that is missing or torn be fetched again."""
@@ -281,7 +280,7 @@ class WantedVideo:
     @classmethod
     def from_row(cls, row: Row) -> "WantedVideo":
         """Build it from a row of its query."""
-        return cls(**{name: row[name] for name in cls.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(**{name: row[name] for name in cls.__slots__})
 
 
 class Videos:
@@ -306,12 +305,13 @@ class Videos:
 
     def wanted(self, *, most: int) -> list[WantedVideo]:
         """Return what is requested, the latest takes first."""
-        return [WantedVideo.from_row(row) for row in self._db.rows(WANTED, (most,))]
+        return self._db.all(WantedVideo.from_row, WANTED, (most,))
 
     def of_entry(self, entry_id: int) -> WantedVideo | None:
         """Return what is needed to fetch a clip's analysed video, requested or not."""
-        row = self._db.row(f"{_JOINED} WHERE result.entry_id = ?", (entry_id,))
-        return None if row is None else WantedVideo.from_row(row)
+        return self._db.one(
+            WantedVideo.from_row, f"{_JOINED} WHERE result.entry_id = ?", (entry_id,)
+        )
 
     def begin(self, entry_id: int) -> bool:
         """wanted -> fetching."""
@@ -340,8 +340,7 @@ class Videos:
             but: not this one.
             older_than: only of entries before this one.
         """
-        row = self._db.row(OLDEST, {"but": but, "before": older_than or _ANY})
-        return None if row is None else int(str(row["entry_id"]))
+        return self._db.value(int, OLDEST, {"but": but, "before": older_than or _ANY})
 
     def resume_interrupted(self) -> int:
         """Put back what the last run, or a step that failed, held in its hands."""
@@ -350,7 +349,7 @@ class Videos:
     def present(self) -> dict[str, tuple[int, int]]:
         """Return entry id and size of every video that should be here, by its clip code."""
         return {
-            str(row["clip_code"]): (int(str(row["id"])), int(str(row["video_bytes"])))
+            str(row["clip_code"]): (int(row["id"]), int(row["video_bytes"]))
             for row in self._db.rows(PRESENT)
         }
 
@@ -451,7 +450,7 @@ class FollowUp:
     def from_row(cls, row: Row) -> "FollowUp":
         """Build a follow-up from a row of its table, joined with its entry."""
         plain = {name: row[name] for name in cls.__slots__ if name != "state"}
-        return cls(state=FollowUpState(str(row["state"])), **plain)  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(state=FollowUpState(str(row["state"])), **plain)
 
 
 class FollowUps:
@@ -462,8 +461,9 @@ class FollowUps:
 
     def of_entry(self, entry_id: int) -> FollowUp | None:
         """Return what is known of a clip's session; None where it has none."""
-        row = self._db.row(f"{_FOLLOWED} WHERE follow_up.entry_id = ?", (entry_id,))
-        return None if row is None else FollowUp.from_row(row)
+        return self._db.one(
+            FollowUp.from_row, f"{_FOLLOWED} WHERE follow_up.entry_id = ?", (entry_id,)
+        )
 
     def of_entries(self, entry_ids: Collection[int]) -> dict[int, FollowUp]:
         """Return what is known of some clips' sessions, by the clip's id."""
@@ -484,17 +484,15 @@ class FollowUps:
             farthest_s: no request is planned further off: one that is means that the clock jumped.
         """
         limits = {"now": now_s, "first": first_look_s, "most": most, "farthest": farthest_s}
-        return [FollowUp.from_row(row) for row in self._db.rows(DUE, limits)]
+        return self._db.all(FollowUp.from_row, DUE, limits)
 
     def open(self, *, most: int) -> list[FollowUp]:
         """Return the sessions that are still looked for, due or not, the longest waiting first."""
-        return [FollowUp.from_row(row) for row in self._db.rows(OPEN, (most,))]
+        return self._db.all(FollowUp.from_row, OPEN, (most,))
 
     def next_due_at(self, *, first_look_s: float) -> float | None:
         """Return when the next session is due, or None."""
-        row = self._db.row(NEXT_DUE, {"first": first_look_s})
-        assert row is not None  # an aggregate gives one row
-        return None if row["at"] is None else float(str(row["at"]))
+        return self._db.value(float, NEXT_DUE, {"first": first_look_s})
 
     def note(
         self, follow_up: FollowUp, changes: Mapping[str, object], *, now_s: float
@@ -524,8 +522,9 @@ class FollowUps:
 
     def oldest_waiting_at(self) -> float | None:
         """Return since when the longest waiting session waits for its analysis, or None."""
-        row = self._db.row("SELECT min(began_at) AS at FROM follow_up WHERE state = 'waiting'")
-        return None if row is None or row["at"] is None else float(str(row["at"]))
+        return self._db.value(
+            float, "SELECT min(began_at) AS at FROM follow_up WHERE state = 'waiting'"
+        )
 
 
 _FOLLOWED = """
@@ -579,13 +578,12 @@ class Dates:
             farthest_s: what is due later than in so many seconds is due: the clock jumped.
         """
         values = {"now": now_s, "since": since_s, "lag": LEAST_LAG_S, "latest": now_s + farthest_s}
-        row = self._db.row(NEXT_DATED, values)
-        return None if row is None else Entry.from_row(row)
+        return self._db.one(Entry.from_row, NEXT_DATED, values)
 
     def failures(self, entry_id: int) -> int:
         """Return how often in a row a session could not be dated."""
-        row = self._db.row("SELECT failures FROM session_date WHERE entry_id = ?", (entry_id,))
-        return 0 if row is None else int(str(row["failures"]))
+        query = "SELECT failures FROM session_date WHERE entry_id = ?"
+        return self._db.value(int, query, (entry_id,)) or 0
 
     def note(
         self, entry_id: int, state: str, *, due_at: float, failures: int, detail: str | None

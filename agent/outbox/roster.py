@@ -52,7 +52,7 @@ class RosterAthlete:
         return cls(
             masses_kg=json.loads(str(row["masses_kg"])),
             lacks=tuple(json.loads(str(row["lacks"] or "[]"))),
-            **plain,  # type: ignore[arg-type]  # STRICT tables keep the types
+            **plain,
         )
 
 
@@ -142,21 +142,17 @@ class Roster:
 
     def lacking(self) -> list[RosterAthlete]:
         """Return the athletes whose body measures the account does not have, by name."""
-        found = self._db.rows(LACKING)
-        return [RosterAthlete.from_row(row) for row in found]
+        return self._db.all(RosterAthlete.from_row, LACKING)
 
     def count(self) -> int:
         """Return how many athletes of the account are known and offered."""
         query = """
             SELECT count(*) AS n FROM athlete WHERE user_id IS NOT NULL AND gone_at IS NULL
             """
-        row = self._db.row(query)
-        assert row is not None and isinstance(row["n"], int)  # an aggregate gives one row
-        return row["n"]
+        return self._db.value(int, query) or 0
 
     def _one(self, query: str, wanted: object) -> RosterAthlete | None:
-        row = self._db.row(query, {"wanted": wanted})
-        return None if row is None else RosterAthlete.from_row(row)
+        return self._db.one(RosterAthlete.from_row, query, {"wanted": wanted})
 
 
 # When and with what somebody was on the station last is in the assignments themselves.
@@ -221,7 +217,7 @@ class Queued:
         """Build a place from a row of its table."""
         recipient = Recipient.UNKNOWN if row["user_id"] is None else Recipient.ATHLETE
         plain = {name: row[name] for name in _PLAIN}
-        return cls(id=int(str(row["id"])), target=ClipTarget(recipient=recipient, **plain))  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(id=int(row["id"]), target=ClipTarget(recipient=recipient, **plain))
 
 
 class Queue:
@@ -233,23 +229,21 @@ class Queue:
 
     def all(self) -> list[Queued]:
         """Return the queue, the next one first."""
-        rows = self._db.rows("SELECT * FROM queue ORDER BY position, id")
-        return [Queued.from_row(row) for row in rows]
+        return self._db.all(Queued.from_row, "SELECT * FROM queue ORDER BY position, id")
 
     def append(self, target: ClipTarget) -> Queued:
         """Put somebody at the end."""
         columns = {name: getattr(target, name) for name in _PLAIN}
         with self._db.transaction():
             row = self._db.row(_NEXT_PLACE, {"switch": _LAST_PLACE})
-            assert row is not None and isinstance(row["id"], int)  # an aggregate gives one row
+            assert row is not None  # an aggregate gives one row
             self._flags.set(_LAST_PLACE, str(row["id"]))
             self._db.insert("queue", {"id": row["id"], "position": row["position"], **columns})
         return Queued(id=row["id"], target=target)
 
     def remove(self, queued_id: int) -> Mapping[str, object] | None:
         """Take somebody out, and return what `put_back` needs; None: no such place (any more)."""
-        row = self._db.row("DELETE FROM queue WHERE id = ? RETURNING *", (queued_id,))
-        return None if row is None else dict(row)
+        return self._db.one(dict, "DELETE FROM queue WHERE id = ? RETURNING *", (queued_id,))
 
     def arrange(self, ids: Sequence[int]) -> None:
         """Put the queue into this order; what is not named keeps its order behind."""
@@ -347,8 +341,7 @@ class StationFlags:
 
     def get(self, name: str) -> str | None:
         """Return a switch's value, or None where it was never set."""
-        row = self._db.row("SELECT value FROM switch WHERE name = ?", (name,))
-        return None if row is None else str(row["value"])
+        return self._db.value(str, "SELECT value FROM switch WHERE name = ?", (name,))
 
     def set(self, name: str, value: str) -> None:
         """Set a switch."""
@@ -389,7 +382,7 @@ class AthleteGroup:
     def from_row(cls, row: Row) -> "AthleteGroup":
         """Build a group from a row of its table."""
         members = tuple(json.loads(str(row["members"])))
-        return cls(id=int(str(row["id"])), name=str(row["name"]), members=members)
+        return cls(id=int(row["id"]), name=str(row["name"]), members=members)
 
 
 class Groups:
@@ -400,8 +393,10 @@ class Groups:
 
     def all(self) -> list[AthleteGroup]:
         """Return the groups, the oldest first."""
-        rows = self._db.rows("SELECT * FROM athlete_group WHERE removed_at IS NULL ORDER BY id")
-        return [AthleteGroup.from_row(row) for row in rows]
+        return self._db.all(
+            AthleteGroup.from_row,
+            "SELECT * FROM athlete_group WHERE removed_at IS NULL ORDER BY id",
+        )
 
     def add(self, name: str, members: Sequence[str], *, now_s: float) -> AthleteGroup:
         """Make a group."""
@@ -450,7 +445,7 @@ class LinkedCard:
     @classmethod
     def from_row(cls, row: Row) -> "LinkedCard":
         """Build a card from a row of its table."""
-        return cls(**{name: row[name] for name in cls.__slots__})  # type: ignore[arg-type]  # STRICT tables keep the types
+        return cls(**{name: row[name] for name in cls.__slots__})
 
 
 class Cards:
@@ -462,18 +457,17 @@ class Cards:
     def get(self, digest: str) -> LinkedCard | None:
         """Return a card; None where it is linked to nobody."""
         query = "SELECT * FROM card WHERE digest = ? AND athlete IS NOT NULL"
-        row = self._db.row(query, (digest,))
-        return None if row is None else LinkedCard.from_row(row)
+        return self._db.one(LinkedCard.from_row, query, (digest,))
 
     def all(self) -> list[LinkedCard]:
         """Return every linked card, in the order in which they were linked."""
         query = "SELECT * FROM card WHERE athlete IS NOT NULL ORDER BY changed_at, digest"
-        return [LinkedCard.from_row(row) for row in self._db.rows(query)]
+        return self._db.all(LinkedCard.from_row, query)
 
     def of(self, athlete: str) -> list[LinkedCard]:
         """Return the cards of a person, in the order in which they were linked."""
         query = "SELECT * FROM card WHERE athlete = ? ORDER BY changed_at, digest"
-        return [LinkedCard.from_row(row) for row in self._db.rows(query, (athlete,))]
+        return self._db.all(LinkedCard.from_row, query, (athlete,))
 
     def link(self, digest: str, athlete: str | None, *, now_s: float) -> None:
         """Let a card belong to a person, or to nobody."""
