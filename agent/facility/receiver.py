@@ -179,9 +179,7 @@ class HubReceiver:
         if is_new:
             self._compare_clocks()
         if is_new or now_s - self._heard_at_s >= _PLAN_EVERY_S:
-            self._look_for_plan()
-            self._look_for_settings()
-            self._look_for_release()
+            self._look_for_orders()
             self._heard_at_s = now_s
         return is_new
 
@@ -228,25 +226,18 @@ class HubReceiver:
                 at = datetime.fromisoformat(found.headers["Nats-Time-Stamp"])
                 self._orders.plans.note_hub_time(at.timestamp(), self._now())
 
-    def _look_for_plan(self) -> None:
-        found = self._wanted("plan")
-        if found is not None:
-            self._orders.plans.hear(found.body)
-
-    def _look_for_settings(self) -> None:
-        found = self._wanted("settings")
-        if found is not None:
-            self._orders.settings.hear(found.body)
-
-    def _look_for_release(self) -> None:
-        found = self._wanted("release")
-        if found is not None:
-            self._orders.release.hear(found.body)
-
-    def _wanted(self, what: str) -> StoredMessage | None:
-        """Return what the hub wants of one kind; None for nothing."""
-        subject = f"$KV.{DESIRED}.{self._subjects.place}.{what}"
-        return self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+    def _look_for_orders(self) -> None:
+        """Take over what the hub wants of plan, settings and version."""
+        orders = self._orders
+        for what, hear in (
+            ("plan", orders.plans.hear),
+            ("settings", orders.settings.hear),
+            ("release", orders.release.hear),
+        ):
+            subject = f"$KV.{DESIRED}.{self._subjects.place}.{what}"
+            found = self._connection.stored(self._subjects.last(f"KV_{DESIRED}", subject))
+            if found is not None:
+                hear(found.body)
 
     def _look_for_allowance(self) -> None:
         subjects = self._subjects
