@@ -240,9 +240,12 @@ async def retry(page: WebContext, context: RequestContext) -> Response:
 
 async def discard(page: WebContext, context: RequestContext) -> Response:
     """End a take without sending it; for ten seconds it can be taken back."""
-    entry = await entry_of(page, context)
+    return await _discard(page, context, await entry_of(page, context))
+
+
+async def _discard(page: WebContext, context: RequestContext, subject: Capture | Entry) -> Response:
     undoable = await change(
-        page, lambda: clip_actions.discard_undoably(page.outbox, entry, now=page.now())
+        page, lambda: clip_actions.discard_undoably(page.outbox, subject, now=page.now())
     )
     return said(page, context, page.texts.gettext("Discarded."), undoable=undoable)
 
@@ -318,11 +321,7 @@ async def retry_recording(page: WebContext, context: RequestContext) -> Response
 
 async def discard_recording(page: WebContext, context: RequestContext) -> Response:
     """End a recording; for ten seconds it can be taken back."""
-    capture = await _capture_of(page, context)
-    undoable = await change(
-        page, lambda: clip_actions.discard_undoably(page.outbox, capture, now=page.now())
-    )
-    return said(page, context, page.texts.gettext("Discarded."), undoable=undoable)
+    return await _discard(page, context, await _capture_of(page, context))
 
 
 async def _capture_of(page: WebContext, context: RequestContext) -> Capture:
