@@ -23,7 +23,7 @@ from agent.failpoints import VARIABLE
 from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import LaneState
-from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
+from agent.outbox.states import SENT, CaptureState, EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions
 from agent.synthetic import SceneCamera, Segment, Storyboard
@@ -609,12 +609,11 @@ def _line(scenario: Scenario, began_s: float, detail: str | None = None) -> Scen
 
 def _audit(drill: DrillEnvironment) -> None:
     """Compare the books of both sides."""
-    sent = {EntryState.UPLOADED, EntryState.COMPLETED}
-    delivered = Counter(entry.clip_sha256 for entry in drill.outbox.entries.in_states(sent))
+    delivered = Counter(entry.clip_sha256 for entry in drill.outbox.entries.in_states(SENT))
     received = Counter(session.video_sha256 for session in drill.sandbox.book.sessions)
     by_the_server = sum(
         len(entry.remarks)
-        for entry in drill.outbox.entries.in_states(sent)
+        for entry in drill.outbox.entries.in_states(SENT)
         if any(remark.startswith("second_session:") for remark in entry.remarks)
     )
     hold(set(delivered) == set(received), "what was delivered is what was received")

@@ -23,10 +23,8 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.outbox.recovery import compact_log
 from agent.outbox.removal import FileRemover
-from agent.outbox.states import EntryState
+from agent.outbox.states import SENT
 from agent.stage import StageName, Wake, ignore_wake
-
-_DELIVERED = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 
 
 class Archive:
@@ -42,7 +40,7 @@ class Archive:
         Raises:
             OSError: the archive is missing, full or not ours to write.
         """
-        codes = [entry.clip_code for entry in entries if entry.state in _DELIVERED]
+        codes = [entry.clip_code for entry in entries if entry.state in SENT]
         source = self._folder.captures / capture.stored_name
         if not codes or not source.exists():
             return

@@ -32,7 +32,7 @@ from agent.outbox.models import Entry, derive_clip_code
 from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import Pause
 from agent.outbox.results import DocumentState, Head, NewResult, VideoState, read_head
-from agent.outbox.states import UNSETTLED_ENTRIES, CaptureState, EntryState, Reason
+from agent.outbox.states import SENT, UNSETTLED_ENTRIES, CaptureState, EntryState, Reason
 from agent.stage import StageName
 from agent.text import plain_name
 
@@ -93,9 +93,6 @@ class ResultRepair:
         return True
 
 
-_OF_RESULTS = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
-
-
 class VideoRepair:
     """Brings videos and their rows together again."""
 
@@ -129,7 +126,7 @@ class VideoRepair:
             quarantine(path, self._folder, why="no clip has this name")
             return
         size = path.stat().st_size
-        is_ours = entry.state in _OF_RESULTS and size > 0
+        is_ours = entry.state in SENT and size > 0
         if not (is_ours and self._outbox.videos.place(entry.id, size, now_s=self._now().utc_s)):
             remove(path)
 

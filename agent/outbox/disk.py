@@ -25,7 +25,7 @@ from agent.disk.space import DiskSpace, DiskUsage
 from agent.disk.state_folder import device_of
 from agent.outbox.database import OutboxDatabase, Row
 from agent.outbox.files import ALL_DELIVERED
-from agent.outbox.states import CaptureState, EntryState
+from agent.outbox.states import SENT, CaptureState, EntryState
 
 _HOUR_S = 3600.0
 WINDOW_S = 24 * _HOUR_S  # a whole day: gyms fill disks by day and not by night
@@ -83,7 +83,7 @@ def forecast(history: Sequence[DiskSample], *, floor_bytes: int, now_s: float) -
 
 
 _KEPT_S = 3 * 24 * 3600.0
-_DELIVERED = (EntryState.UPLOADED, EntryState.COMPLETED, EntryState.DISCARDED)
+_DELIVERED = (*SENT, EntryState.DISCARDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

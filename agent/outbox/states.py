@@ -29,6 +29,8 @@ class EntryState(StrEnum):
 
 # What the station has still to do by itself, whoever reports it.
 TO_BE_LOOKED_INTO = (CaptureState.CAPTURED, CaptureState.ANALYSING)
+UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
+BEING_SENT = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 SENT = frozenset({EntryState.UPLOADED, EntryState.COMPLETED})
 TO_BE_SENT = (EntryState.READY, EntryState.UPLOADING, EntryState.UNCERTAIN)
 

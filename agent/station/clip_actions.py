@@ -30,9 +30,11 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.results import VideoState
 from agent.outbox.roster import GUEST_PREFIX
 from agent.outbox.states import (
+    BEING_SENT,
     CAPTURE_MOVES,
     ENTRY_MOVES,
     SENT,
+    UNSENT,
     CaptureState,
     EntryState,
     FileState,
@@ -43,14 +45,15 @@ from agent.station.assignments import StationRules, complete, fill_movement, tar
 from agent.station.attribution import ClipWarning
 from agent.station.roster import check_user_id, for_person
 
-Row = TypeVar("Row", Capture, Entry)
+Row = TypeVar("Row", Capture, Entry, Resend)
 
 # Held for what can be fixed elsewhere: whose clip it is was never in question.
 _MENDED_ELSEWHERE = frozenset(
     {Reason.KEY_CANNOT_SEND, Reason.REFUSED_FOR_ATHLETE, Reason.ACTIVITY_NOT_IN_PLAN}
 )
 _SAME_TRAINING_S = 6 * 3600.0
-_UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN, CaptureState.ANALYSING})
+_UNDER_WAY = {*BEING_SENT, CaptureState.ANALYSING}
+_KEEP_THEIR_END = {*SENT, EntryState.DISCARDED}
 
 
 def find(outbox: Outbox, wanted: str) -> Capture | Entry:
@@ -116,7 +119,7 @@ def discard(outbox: Outbox, subject: Capture | Entry, *, now_s: float) -> Captur
     _refuse_under_way(subject)
     with outbox.transaction():
         for entry in outbox.entries.of_capture(subject.id):
-            if entry.state not in {EntryState.DISCARDED, EntryState.UPLOADED, EntryState.COMPLETED}:
+            if entry.state not in _KEEP_THEIR_END:
                 _discard_entry(outbox, entry, now_s=now_s)
         return _move_capture(outbox, subject, CaptureState.DISCARDED, now_s=now_s, verb="discarded")
 
@@ -285,10 +288,6 @@ def _unless_gone(moved: Row | None) -> Row:
     return moved
 
 
-_BEING_SENT = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
-_UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CorrectionResult:
     """What became of one of several clips."""
@@ -439,9 +438,9 @@ def send_now(outbox: Outbox, entry: Entry, *, now_s: float) -> Entry:
 
 
 def _refuse_unless_unsent(entry: Entry) -> None:
-    if entry.state in _BEING_SENT:
+    if entry.state in BEING_SENT:
         raise BusyError(f"{entry.name} is {entry.state}", hint="try again in a few minutes")
-    if entry.state not in _UNSENT:
+    if entry.state not in UNSENT:
         raise RequestError(
             f"{entry.name} is {entry.state}",
             hint=f"to change it, resend it: spotter outbox resend {entry.name} --user-id USER_ID"
@@ -520,13 +519,7 @@ def retry_deletion(outbox: Outbox, resend_id: int, *, now_s: float) -> Resend:
     found = outbox.resends.by_id(resend_id)
     if found is None or found.state not in {ResendState.REFUSED, ResendState.DELETING}:
         raise RequestError("there is no failed deletion to retry")
-    moved = outbox.resends.move(found, ResendState.DELETING, now_s=now_s)
-    if moved is None:
-        raise BusyError("its state changed just now", hint="try again")
-    return moved
-
-
-_KEEP_THEIR_END = frozenset({EntryState.DISCARDED, EntryState.UPLOADED, EntryState.COMPLETED})
+    return _unless_gone(outbox.resends.move(found, ResendState.DELETING, now_s=now_s))
 
 
 def discard_undoably(outbox: Outbox, subject: Capture | Entry, *, now: Instant) -> UndoableAction:
@@ -672,9 +665,6 @@ def want_video(outbox: Outbox, entry: Entry, *, now_s: float) -> VideoState:
 
 
 _LOOKED_INTO = frozenset({CaptureState.ANALYSED, CaptureState.SKIPPED})
-_SENT = frozenset(
-    {EntryState.UPLOADING, EntryState.UNCERTAIN, EntryState.UPLOADED, EntryState.COMPLETED}
-)
 
 
 def sha256_of(path: Path) -> str | None:
@@ -770,7 +760,7 @@ def look_again(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
         _refuse_if_joined(outbox, capture)
         found = {t.number for t in outbox.takes.of(capture) if t.origin is TakeOrigin.FOUND}
         for entry in outbox.entries.of_takes(capture.id, found):
-            if entry.state in _UNSENT:
+            if entry.state in UNSENT:
                 outbox.entries.move(
                     entry, EntryState.DISCARDED, now_s=now_s, reason=Reason.LOOKED_AGAIN
                 )
@@ -780,12 +770,12 @@ def look_again(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
 
 def _refuse_if_all_sent(outbox: Outbox, capture: Capture) -> None:
     entries = outbox.entries.of_capture(capture.id)
-    under_way = [e for e in entries if e.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}]
+    under_way = [e for e in entries if e.state in BEING_SENT]
     if under_way:
         raise BusyError(
             f"{under_way[0].name} is {under_way[0].state}", hint="try again in a few minutes"
         )
-    if entries and all(entry.state in _SENT for entry in entries):
+    if entries and all(entry.state in BEING_SENT | SENT for entry in entries):
         raise RequestError(
             f"all clips of {capture.name} are uploaded already",
             hint=f"for a missed take: spotter takes add {capture.name} START END",
@@ -817,7 +807,4 @@ def _refuse_unless_looked_into(capture: Capture, *more: CaptureState) -> None:
 
 
 def _look_again_at(outbox: Outbox, capture: Capture, *, now_s: float) -> Capture:
-    moved = outbox.captures.move(capture, CaptureState.CAPTURED, now_s=now_s)
-    if moved is None:
-        raise BusyError("its state changed just now", hint="try again")
-    return moved
+    return _unless_gone(outbox.captures.move(capture, CaptureState.CAPTURED, now_s=now_s))

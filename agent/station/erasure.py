@@ -22,15 +22,21 @@ from agent.outbox.models import ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import rewritten_log
 from agent.outbox.removal import FileRemover
-from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
+from agent.outbox.states import (
+    BEING_SENT,
+    UNSENT,
+    CaptureState,
+    EntryState,
+    FileState,
+    Reason,
+    Recipient,
+)
 from agent.stage import StageName
 from agent.station.assignments import assign_nobody
 from agent.station.attribution import present_of
 from agent.station.roster import for_person, split_key
 
-_UNSENT = frozenset({EntryState.READY, EntryState.HELD, EntryState.DEAD})
 _UNKNOWN_OUTCOMES = frozenset({Reason.OUTCOME_UNKNOWN, Reason.RECORD_DAMAGED})
-_UNDER_WAY = frozenset({EntryState.UPLOADING, EntryState.UNCERTAIN})
 
 log = structlog.get_logger(stage=StageName.STATION)
 
@@ -63,7 +69,7 @@ def erasure_preview(outbox: Outbox, key: str) -> ErasurePreview:
     entries = outbox.forgettings.entries_of(asked)
     return ErasurePreview(
         clips=len([entry for entry in entries if entry.file_state is FileState.PRESENT]),
-        unsent=len([entry for entry in entries if entry.state in _UNSENT]),
+        unsent=len([entry for entry in entries if entry.state in UNSENT]),
         sessions=[str(entry.session_id) for entry in entries if _is_at_api(entry)],
     )
 
@@ -118,12 +124,12 @@ def carry_out(
     removal = FileRemover(outbox, folder, now=now)
     removal.forget_results([entry.clip_code for entry in entries])
     for entry in entries:
-        if entry.file_state is not FileState.CLEARED and entry.state not in _UNDER_WAY:
+        if entry.file_state is not FileState.CLEARED and entry.state not in BEING_SENT:
             removal.clear_clip(entry.id)
     removal.finish()
     crash_point("forgetting-clips-gone")
     captures = sorted({c for entry in entries for c in outbox.entries.captures_of(entry.id)})
-    waits_for = [entry.name for entry in entries if entry.state in _UNDER_WAY]
+    waits_for = [entry.name for entry in entries if entry.state in BEING_SENT]
     for capture_id in captures:
         removal.clear_original(capture_id)
         capture = outbox.captures.by_id(capture_id)
@@ -202,7 +208,7 @@ def _end(outbox: Outbox, entry: Entry, *, now: Now) -> Entry:
     resend = outbox.resends.of_entry(entry.id)
     if resend is not None and resend.state is ResendState.ASKED:
         outbox.resends.move(resend, ResendState.UNDONE, now_s=now_s)
-    if entry.state not in _UNSENT:
+    if entry.state not in UNSENT:
         return entry
     moved = outbox.entries.move(entry, EntryState.DISCARDED, now_s=now_s, reason=Reason.FORGOTTEN)
     return entry if moved is None else moved

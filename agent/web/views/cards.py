@@ -11,7 +11,15 @@ from agent.outbox.models import Capture, Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.results import FollowUp, FollowUpState, Number, Result, VideoState
 from agent.outbox.roster import key_of
-from agent.outbox.states import SENT, CaptureState, EntryState, FileState, Reason, Recipient
+from agent.outbox.states import (
+    BEING_SENT,
+    SENT,
+    CaptureState,
+    EntryState,
+    FileState,
+    Reason,
+    Recipient,
+)
 from agent.results.videos import progress
 from agent.station.attribution import ClipWarning
 from agent.station.clip_actions import is_here
@@ -462,7 +470,7 @@ class CardBuilder:
 
     def _why_not(self, seen: CardInputs) -> str | None:
         """Return why a take cannot be corrected any more; None where it can."""
-        if seen.shown.entry.state in {EntryState.UPLOADING, EntryState.UNCERTAIN}:
+        if seen.shown.entry.state in BEING_SENT:
             return self._texts.gettext("Currently uploading.")
         is_on_its_way = seen.resend is not None and seen.resend.state in OPEN
         return (
