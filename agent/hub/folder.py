@@ -41,7 +41,7 @@ from agent.facility.membership import (
     read_station_key,
 )
 from agent.outbox.recovery import accept_copy
-from agent.web.tls import self_signed
+from agent.web.tls import private_pem, self_signed
 
 _MOST_BYTES = 4 << 20
 # Stations know this one certificate by itself, not by its dates; a clock may be wrong on either
@@ -350,13 +350,8 @@ class HubFolder:
 def _make_certificate(certificate: Path, key: Path) -> None:
     new_key = ec.generate_private_key(ec.SECP256R1())
     signed = self_signed(new_key, [x509.DNSName(CERTIFICATE_NAME)], begins=_BEGINS, ends=_ENDS)
-    secret = new_key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
     public = signed.public_bytes(serialization.Encoding.PEM)
-    for path, content in ((key, secret), (certificate, public)):
+    for path, content in ((key, private_pem(new_key)), (certificate, public)):
         with rewriting(path, 0o600) as file:
             file.write(content)
 

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -176,11 +176,7 @@ def _make(certificate: Path, key: Path, folder: StateFolder, *, now: Instant) ->
     """Write a new key and its certificate, each whole or not at all."""
     new_key = ec.generate_private_key(ec.SECP256R1())
     signed = _signed(new_key, host=socket.gethostname(), address=own_address(), now_s=now.utc_s)
-    secret = new_key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
+    secret = private_pem(new_key)
     public = signed.public_bytes(serialization.Encoding.PEM)
     for content, mode, final in ((secret, 0o600, key), (public, 0o644, certificate)):
         unfinished = folder.tmp / final.name
@@ -216,25 +212,57 @@ def self_signed(
     ends: datetime,
 ) -> x509.Certificate:
     """Return a certificate that signs itself, for a server of these names."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Spotter")])
+    extensions = (
+        (x509.BasicConstraints(ca=True, path_length=0), True),  # tablets install only these
+        (key_usage("digital_signature", "key_cert_sign"), True),
+        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+        (x509.SubjectAlternativeName(names), False),
+    )
+    return _certificate(key, "Spotter", extensions, begins=begins, ends=ends)
+
+
+def _certificate(
+    key: ec.EllipticCurvePrivateKey,
+    name: str,
+    extensions: Iterable[tuple[x509.ExtensionType, bool]],
+    *,
+    begins: datetime,
+    ends: datetime,
+    issuer: tuple[x509.Name, ec.EllipticCurvePrivateKey] | None = None,
+) -> x509.Certificate:
+    """Return the certificate of a key.
+
+    Args:
+        key: whose it is.
+        name: the common name of its subject.
+        extensions: each with whether it is critical; the key's identifier is added.
+        begins, ends: when it is valid.
+        issuer: who signs it, and by which key; None: it signs itself.
+    """
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    issuer_name, signer = issuer or (subject, key)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(issuer_name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(begins)
         .not_valid_after(ends)
     )
-    for extension, critical in (
-        (x509.BasicConstraints(ca=True, path_length=0), True),  # tablets install only these
-        (key_usage("digital_signature", "key_cert_sign"), True),
-        (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
-        (x509.SubjectAlternativeName(names), False),
-        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
-    ):
+    for extension, critical in extensions:
         builder = builder.add_extension(extension, critical=critical)
-    return builder.sign(key, hashes.SHA256())
+    own_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    return builder.add_extension(own_id, critical=False).sign(signer, hashes.SHA256())
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Return a private key as a file holds it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
 
 
 def key_usage(*allowed: str) -> x509.KeyUsage:
@@ -309,28 +337,16 @@ class AuthorityFolder:
         begins = datetime.fromtimestamp(int(now_s), UTC)
         ends = begins + AUTHORITY_YEARS * _YEAR
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(begins - _CLOCK_BEHIND)
-            .not_valid_after(ends)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .add_extension(key_usage("key_cert_sign", "crl_sign"), critical=True)
-            .add_extension(
-                x509.NameConstraints(
-                    permitted_subtrees=[*permitted, *_networks()], excluded_subtrees=None
-                ),
-                critical=True,
-            )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
+        limits = x509.NameConstraints(
+            permitted_subtrees=[*permitted, *_networks()], excluded_subtrees=None
         )
-        _write(self.key, _private(key), self.certificate, builder.sign(key, hashes.SHA256()))
+        extensions = (
+            (x509.BasicConstraints(ca=True, path_length=0), True),
+            (key_usage("key_cert_sign", "crl_sign"), True),
+            (limits, True),
+        )
+        signed = _certificate(key, name, extensions, begins=begins - _CLOCK_BEHIND, ends=ends)
+        _write(self.key, key, self.certificate, signed)
         return IssuedFiles(certificate=self.certificate, key=self.key, ends_at=ends.timestamp())
 
     def issue(self, names: Sequence[str], folder: Path, *, days: int, now_s: float) -> IssuedFiles:
@@ -359,29 +375,23 @@ class AuthorityFolder:
             )
         alternatives = list(dict.fromkeys(self._named(word, authority) for word in names))
         key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:_LONGEST_NAME])])
-        builder = (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(authority.subject)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(max(begins - _CLOCK_BEHIND, authority.not_valid_before_utc))
-            .not_valid_after(ends)
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(key_usage("digital_signature"), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-            .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
-                critical=False,
-            )
+        extensions = (
+            (x509.BasicConstraints(ca=False, path_length=None), True),
+            (key_usage("digital_signature"), True),
+            (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), False),
+            (x509.SubjectAlternativeName(alternatives), False),
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
+        )
+        signed = _certificate(
+            key,
+            names[0][:_LONGEST_NAME],
+            extensions,
+            begins=max(begins - _CLOCK_BEHIND, authority.not_valid_before_utc),
+            ends=ends,
+            issuer=(authority.subject, signer),
         )
         issued = folder / "page.pem", folder / "page.key"
-        _write(issued[1], _private(key), issued[0], builder.sign(signer, hashes.SHA256()))
+        _write(issued[1], key, issued[0], signed)
         return IssuedFiles(certificate=issued[0], key=issued[1], ends_at=ends.timestamp())
 
     def _read(self) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
@@ -451,17 +461,11 @@ def _networks() -> list[x509.IPAddress]:
     return [x509.IPAddress(ipaddress.ip_network(word)) for word in _PRIVATE_NETWORKS]
 
 
-def _private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-
-
-def _write(key: Path, secret: bytes, certificate: Path, signed: x509.Certificate) -> None:
+def _write(
+    key: Path, private: ec.EllipticCurvePrivateKey, certificate: Path, signed: x509.Certificate
+) -> None:
     """Write both, each whole or not at all; the key first, which is of no use alone."""
-    public = signed.public_bytes(serialization.Encoding.PEM)
+    secret, public = private_pem(private), signed.public_bytes(serialization.Encoding.PEM)
     try:
         key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         for place, content, mode in ((key, secret, 0o600), (certificate, public, 0o644)):
