@@ -40,6 +40,8 @@ from agent.synthetic import SceneCamera, Segment, Storyboard
 SITE = "demo"
 _HUB_PORT, _PAGE_PORT = 4222, 8378
 _ATHLETES = ("someUserId123", "athlete-0002", "athlete-0003")
+_STATIONS, _WORKERS = 3, 2
+_TAKES = 2  # of each station
 _WITHIN_S = 240.0  # for any step
 _LOOK_EVERY_S = 0.2
 _DELIVERED = "take.delivered"
@@ -85,16 +87,11 @@ class _Facility:
 
 
 @contextlib.contextmanager
-def facility_demonstration(
-    say: Say, *, stations: int = 3, workers: int = 2, takes: int = 2
-) -> Iterator[FacilityResult]:
+def facility_demonstration(say: Say) -> Iterator[FacilityResult]:
     """Run a facility through a training; it lives on until the context ends.
 
     Args:
         say: called with what happens, in one line each.
-        stations: how many, at most three.
-        workers: how many.
-        takes: of each station.
 
     Raises:
         AgentError: something was lost, doubled or did not happen in time.
@@ -107,15 +104,15 @@ def facility_demonstration(
             place.folder, sandbox, free_address(_HUB_PORT), free_address(_PAGE_PORT)
         )
         try:
-            _start(facility, say, stations=stations, workers=workers)
-            _train(facility, say, takes=takes)
-            yield _compared(facility, say, takes=takes)
+            _start(facility, say)
+            _train(facility, say)
+            yield _compared(facility, say)
         finally:
             for process in reversed(facility.processes):
                 end_daemon(process)
 
 
-def _start(facility: _Facility, say: Say, *, stations: int, workers: int) -> None:
+def _start(facility: _Facility, say: Say) -> None:
     facility.config.write_text(
         f'[hub]\nsite = "{SITE}"\nstate = {json.dumps(str(facility.hub.root))}\n'
         f'listen = "{facility.listen}"\n\n[web]\nlisten = "{facility.page}"\n',
@@ -125,8 +122,8 @@ def _start(facility: _Facility, say: Say, *, stations: int, workers: int) -> Non
     facility.processes.append(hub)
     _until(facility, lambda: _can_connect(facility), "the hub did not start")
     say(f"hub started; its page: http://{facility.page}")
-    new_stations = [f"platform-{number}" for number in range(1, stations + 1)]
-    new_workers = [f"worker-{number}" for number in range(1, workers + 1)]
+    new_stations = [f"platform-{number}" for number in range(1, _STATIONS + 1)]
+    new_workers = [f"worker-{number}" for number in range(1, _WORKERS + 1)]
     links = [_invited(facility, name) for name in new_stations]  # all before the first one joins:
     worker_links = [_invited(facility, "--worker", name) for name in new_workers]  # fewer restarts
     for name, link in zip(new_stations, links, strict=True):
@@ -135,7 +132,7 @@ def _start(facility: _Facility, say: Say, *, stations: int, workers: int) -> Non
     for name, link in zip(new_workers, worker_links, strict=True):
         _add_worker(facility, name, link)
         say(f"{name} joined: it analyses for all stations")
-    for station, athlete in zip(facility.stations, _ATHLETES, strict=False):
+    for station, athlete in zip(facility.stations, _ATHLETES, strict=True):
         _told(facility, ["hub", "assign", station, athlete], facility.config)
     say("athletes planned from the hub")
     _until(facility, lambda: _all_assigned(facility), "a plan did not arrive")
@@ -167,9 +164,9 @@ def _add_worker(facility: _Facility, name: str, link: str) -> None:
     _until(facility, lambda: "worker connected" in _read(log), f"{name} did not connect")
 
 
-def _train(facility: _Facility, say: Say, *, takes: int) -> None:
+def _train(facility: _Facility, say: Say) -> None:
     """Film every take, and kill the broker while workers have the first ones in hand."""
-    for number in range(1, takes + 1):
+    for number in range(1, _TAKES + 1):
         films = [
             (place.capture / f"{station}-{number}.mp4", 10 * number + rank)
             for rank, (station, place) in enumerate(facility.stations.items())
@@ -196,13 +193,13 @@ def _film(path: Path, *, seed: int) -> None:
     SceneCamera(story).record(path, on_frame=keep_pace)
 
 
-def _compared(facility: _Facility, say: Say, *, takes: int) -> FacilityResult:
+def _compared(facility: _Facility, say: Say) -> FacilityResult:
     """Wait until everything has arrived, and compare it clip by clip.
 
     Raises:
         AgentError: something was lost or doubled.
     """
-    wanted = takes * len(facility.stations)
+    wanted = _TAKES * len(facility.stations)
     _until(
         facility,
         lambda: _count(facility, lambda row: row["session_id"] is not None) >= wanted,

@@ -40,7 +40,6 @@ class ClipBody(io.FileIO):
         *,
         on_last_part: Callable[[], None],
         pace: Pace | None = None,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open the clip.
 
@@ -48,13 +47,11 @@ class ClipBody(io.FileIO):
             path: the clip.
             on_last_part: called once, before the last part is handed out.
             pace: called before every part; None: as fast as the line takes it.
-            monotonic: the clock of all its times.
         """
         super().__init__(path)
         self.size_bytes = path.stat().st_size
         self._on_last_part = on_last_part
         self._pace = pace
-        self._monotonic = monotonic
         self.sent_bytes = 0  # handed to the network
         self.is_complete = False  # the last part was handed out
         self.throttled_s = 0.0  # waited because of our own cap
@@ -66,7 +63,7 @@ class ClipBody(io.FileIO):
         if self.is_complete:
             return b""
         if self.began_at_s is None:
-            self.began_at_s = self._monotonic()
+            self.began_at_s = time.monotonic()
         rest_bytes = self.size_bytes - self.sent_bytes
         wanted_bytes = rest_bytes if size is None or size < 0 else size
         part = super().read(self._admitted(wanted_bytes, rest_bytes)) or b""
@@ -80,17 +77,17 @@ class ClipBody(io.FileIO):
         """Return the seconds that the body took until now or until it had arrived."""
         if self.began_at_s is None:
             return None
-        ended_at_s = self._monotonic() if self.out_at_s is None else self.out_at_s
+        ended_at_s = time.monotonic() if self.out_at_s is None else self.out_at_s
         return ended_at_s - self.began_at_s
 
     def _admitted(self, wanted_bytes: int, rest_bytes: int) -> int:
         if self._pace is None:
             return wanted_bytes
-        asked_at_s = self._monotonic()
+        asked_at_s = time.monotonic()
         try:
             return self._pace(wanted_bytes, rest_bytes)
         finally:
-            self.throttled_s += self._monotonic() - asked_at_s
+            self.throttled_s += time.monotonic() - asked_at_s
 
 
 _LOOK_EVERY_S = 0.2
@@ -103,17 +100,15 @@ Judge = Callable[[int], None]
 class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
     """Watches while its own block makes one exchange; hand `trace` to the request."""
 
-    def __init__(self, judge: Judge, *, every_s: float = _LOOK_EVERY_S) -> None:
+    def __init__(self, judge: Judge) -> None:
         """Prepare to watch.
 
         Args:
             judge: is called repeatedly with how many bytes were handed over and not yet
                 acknowledged by the other side.  What it raises ends the exchange, and is
                 raised where the exchange is made.
-            every_s: how often.
         """
         self._judge = judge
-        self._every_s = every_s
         self._cause: Exception | None = None
         self._wire: socket.socket | None = None  # a second handle on the exchange's socket
         self._lock = threading.Lock()
@@ -156,7 +151,7 @@ class ExchangeWatchdog(AbstractContextManager["ExchangeWatchdog"]):
             raise self._cause from error  # an answer that came all the same stands
 
     def _look_on(self) -> None:
-        while not self._over.wait(self._every_s):
+        while not self._over.wait(_LOOK_EVERY_S):
             try:
                 self._judge(self._unacknowledged_bytes())
                 if self._heartbeat is not None:

@@ -6,7 +6,7 @@ most wait far less.  And where uploads close, what is likely to end before that 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -125,13 +125,11 @@ class UploadOrder:
         share: UplinkShare,
         *,
         now: Now,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox = outbox
         self._timetable = timetable
         self._share = share
         self._now = now
-        self._monotonic = monotonic
         self._turns = UploadScheduler()
 
     def next_up(self, access: "ApiAccess") -> Entry | None:
@@ -178,7 +176,7 @@ class UploadOrder:
     def _line(self, now_s: float) -> UplinkCapacity:
         goodput = measure(self._outbox.traffic.sendings(most=RECENT))
         line_bytes_s = _UNKNOWN if goodput is None else goodput.bytes_s
-        share_bytes_s = self._share.rate(self._monotonic())
+        share_bytes_s = self._share.rate(time.monotonic())
         pace_bytes_s = min(line_bytes_s, self._timetable.rate_at(now_s), share_bytes_s)
         return UplinkCapacity(
             pace_bytes_s=pace_bytes_s,

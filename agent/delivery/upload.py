@@ -9,7 +9,7 @@ sent in vain; so `agent.delivery.scheduling` begins none that is not likely to e
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime
 from pathlib import Path
 
 from agent.api.client import ApiClient
@@ -51,20 +51,19 @@ class UploadForm:
         return self.fields["session_name"]
 
 
-def upload_form(entry: Entry, *, on_behalf: bool, zone: tzinfo | None = None) -> UploadForm:
+def upload_form(entry: Entry, *, on_behalf: bool) -> UploadForm:
     """Return how a clip is sent.
 
     Args:
         entry: the clip.
         on_behalf: for its athlete, by the management endpoint; else to the key owner's account.
-        zone: of the time in the title; None for the box's own.
 
     Raises:
         RequestError: the entry's activity is none of the API's.
     """
     if entry.activity not in ACTIVITIES:
         raise RequestError(f"{entry.name}: the API has no activity {entry.activity!r}")
-    fields = {"session_name": session_title(entry, zone=zone), **_movement_fields(entry)}
+    fields = {"session_name": session_title(entry), **_movement_fields(entry)}
     if on_behalf and entry.recipient is Recipient.ATHLETE and entry.user_id is not None:
         fields["user_id"] = entry.user_id
     name = "upload_on_behalf" if "user_id" in fields else "upload"
@@ -73,9 +72,9 @@ def upload_form(entry: Entry, *, on_behalf: bool, zone: tzinfo | None = None) ->
     )
 
 
-def session_title(entry: Entry, *, zone: tzinfo | None = None) -> str:
+def session_title(entry: Entry) -> str:
     """Return `[{code}] {exercise} {mass} {date} {time}`: ASCII, at most 60 characters, no names."""
-    moment = datetime.fromtimestamp(entry.filmed_at or entry.created_at, zone)
+    moment = datetime.fromtimestamp(entry.filmed_at or entry.created_at).astimezone()
     words = [f"[{entry.clip_code}]", entry.exercise or entry.activity]
     if entry.barbell_mass_kg is not None:
         words.append(f"{plain_number(entry.barbell_mass_kg)}kg")

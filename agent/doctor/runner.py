@@ -1,7 +1,7 @@
 """Runs all checks in order, from the box up to the service."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.clock import Instant
@@ -51,16 +51,13 @@ _OF_A_STATION: tuple[tuple[str, Check], ...] = (
 )
 
 
-def rounds(
-    config: Path, *, explicit: Path | None, now: Instant, environ: Mapping[str, str] | None = None
-) -> Rounds:
+def rounds(config: Path, *, explicit: Path | None, now: Instant) -> Rounds:
     """Yield what is checked next, and what to call for its findings.
 
     Args:
         config: the file of the settings.
         explicit: the same if a person named it, as `load_settings` wants it.
         now: this moment.
-        environ: None for this process's own.
     """
     own_model: Path | None = None
     loaded: Loaded | None = None
@@ -84,7 +81,7 @@ def rounds(
         settings=loaded.settings,
         config=config,
         now=now,
-        environ=environ or os.environ,
+        environ=os.environ,
     )
     read_secrets(station.settings, station.environ)  # as root, who alone may, perhaps
     is_open = may_look(station.folder.root)

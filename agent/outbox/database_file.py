@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -79,7 +79,7 @@ def clear_corrupt_mark(root: Path) -> None:
     _mark(root).unlink(missing_ok=True)
 
 
-def check_integrity(root: Path, *, monotonic: Callable[[], float] = time.monotonic) -> str | None:
+def check_integrity(root: Path) -> str | None:
     """Return why the database cannot be trusted, or None.
 
     Rows and indexes are compared, so that a changed byte in what is indexed shows as well as a
@@ -97,8 +97,7 @@ def check_integrity(root: Path, *, monotonic: Callable[[], float] = time.monoton
         return _mark(root).read_text(errors="replace") or "it was found damaged while running"
     try:
         with closing(sqlite3.connect(path, timeout=10.0)) as connection:
-            latest_s = monotonic() + _CHECK_AT_MOST_S
-            why = _examine(connection, latest_s=latest_s, clock=monotonic)
+            why = _examine(connection, latest_s=time.monotonic() + _CHECK_AT_MOST_S)
     except UnicodeDecodeError as error:  # in what SQLite itself says of the damage
         why = f"malformed: {error}"
     except sqlite3.Error as error:
@@ -146,10 +145,8 @@ def _kept_open(path: Path) -> int:
         return _KEPT_OPEN.setdefault((found.st_dev, found.st_ino), file).fileno()
 
 
-def _examine(
-    connection: sqlite3.Connection, *, latest_s: float, clock: Callable[[], float]
-) -> str | None:
-    connection.set_progress_handler(lambda: clock() > latest_s, _STEPS_BETWEEN_LOOKS)
+def _examine(connection: sqlite3.Connection, *, latest_s: float) -> str | None:
+    connection.set_progress_handler(lambda: time.monotonic() > latest_s, _STEPS_BETWEEN_LOOKS)
     try:
         why = _damage_in(connection)
     except sqlite3.OperationalError as error:

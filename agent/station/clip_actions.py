@@ -382,7 +382,6 @@ def give_all(
     outbox: Outbox,
     ids: Sequence[str],
     key: str,
-    wanted: ClipTarget | None = None,
     *,
     rules: StationRules,
     now_s: float,
@@ -397,7 +396,7 @@ def give_all(
                     f"{entry.name} is a recording, not a clip",
                     hint=f"its clips: spotter show {entry.name}",
                 )
-            given = give(outbox, entry, key, wanted, rules=rules, now_s=now_s)
+            given = give(outbox, entry, key, rules=rules, now_s=now_s)
             outcomes.append(
                 CorrectionResult(id=given.name, state=given.state, change=(entry, given))
             )
