@@ -255,7 +255,6 @@ _SEVERAL = 2  # cycles: nobody who sits down or stretches continues like that
 _SET = 3  # cycles of both hands in a row, alike and at one pace: who talks moves them, too
 _MANY = 5  # the same of one hand
 _SET_REST = 20  # samples between two swings of a set
-_ALIKE = 0.6  # of the way up before
 _PACE = 1.8  # times as long as the one before a cycle of a set may take
 _GAIT_S, _FAST_GAIT_S = 1.2, 0.6  # of running, and of getting on faster than anybody walks
 _CUT_GAIT_S = 0.5  # of a run that the capture cuts off
@@ -436,12 +435,15 @@ def _lifts(motion: Motion, swings: Swings, inside: Mask, within: Interval, *, re
             (
                 min(_dip(motion, there), _dip(motion, back))
                 for there, back in turns(trunk)
-                if there.way > 0 or there.held_s(back) < _PAUSE_S
+                if not _stays_below(there, back)
             ),
             default=0.0,
         ),
         cycles=max(_cycles(hips), _cycles(trunk)),
-        body_set=max(_cycles(part) - _stays(part) for part in (hips, trunk)),
+        body_set=max(
+            _cycles(part) - sum(_stays_below(*turn) for turn in turns(part))
+            for part in (hips, trunk)
+        ),
         hand_cycles=_cycles(lifted),
         hand_set=_longest_set(of_both),
         one_handed=_cycles(one_handed),
@@ -488,9 +490,9 @@ def _cycles(swings: Sequence[Swing]) -> int:
     return sum(swing.way > 0 for swing in swings if id(swing) in both)
 
 
-def _stays(swings: Sequence[Swing]) -> int:
-    """Return how often a body stays below for long, as of who stretches, before it comes up."""
-    return sum(back.way > 0 and there.held_s(back) >= _PAUSE_S for there, back in turns(swings))
+def _stays_below(there: Swing, back: Swing) -> bool:
+    """Tell whether a body stays below for long before it comes up, as of who stretches."""
+    return back.way > 0 and there.held_s(back) >= _PAUSE_S
 
 
 def _longest_set(swings: Sequence[Swing]) -> int:
@@ -510,7 +512,7 @@ def _longest_run(ups: Sequence[Swing]) -> int:
     pace_before: int | None = None
     for up, after in pairwise(ups):
         pace = after.first - up.first
-        is_alike = _ALIKE < after.way / up.way < 1 / _ALIKE and pace > 0
+        is_alike = after.is_as_far_as(up) and pace > 0
         is_same = pace_before is None or pace_before / _PACE < pace < pace_before * _PACE
         in_a_row = 1 if not is_alike else in_a_row + 1 if is_same else 2
         pace_before = pace if is_alike else None

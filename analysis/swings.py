@@ -34,7 +34,7 @@ _LUNGES = 4  # swings, which is down and up twice
 _REST = 10  # samples between two of them
 _ONE_HANDED, _OTHER_HAND = 6, 35  # swings of one hand, and samples that the other one may take
 _ARM_SWINGS_S = 0.4  # of somebody who runs, from one end to the other
-_ALIKE = 0.6  # of the way of the one before
+_ALIKE = 0.6  # of another one's way
 _STAYS = 0.9  # torsos across the picture: a lunge goes less far, a step and a bow further
 
 
@@ -55,6 +55,10 @@ class Swing:
     def held_s(self, back: "Swing") -> float:
         """Return how long the body stays where it turns, before the way back."""
         return (back.first - self.last) / GRID_FPS
+
+    def is_as_far_as(self, other: "Swing") -> bool:
+        """Tell whether another swing goes about as far, in either direction."""
+        return _ALIKE < abs(self.way / other.way) < 1 / _ALIKE
 
     def later(self, *, samples: int, visits: int) -> "Swing":
         """Return it on a grid that begins so many samples, and stays, earlier."""
@@ -178,7 +182,7 @@ def series_of(swings: Sequence[Swing], *, rest: int = _REST) -> list[list[Swing]
             and last.visit == swing.visit
             and last.way * swing.way < 0
             and 0 <= swing.first - last.last < rest
-            and _ALIKE < abs(swing.way / last.way) < 1 / _ALIKE
+            and swing.is_as_far_as(last)
         ):
             series[-1].append(swing)
         else:
