@@ -47,7 +47,7 @@ from agent.station.check_in import queue_group
 from agent.station.clip_actions import clear_queue, unqueue
 from agent.station.recording_pause import filming as filming_now
 from agent.station.recording_pause import start_filming, stop_filming
-from agent.station.roster import note_guest
+from agent.station.roster import note_guest, person_key
 from agent.text import counted
 
 AssignCommand = Callable[[Outbox, StationRules, Instant], Assignment]
@@ -83,9 +83,10 @@ def assign(
 ) -> None:
     """Assign an athlete to the station.
 
-    Earlier recordings keep their athlete.  Omitted options default to the athlete's last weight,
-    then the station settings (for the same activity).  Without --for the assignment expires
-    after 45 minutes without a take (station.runs_out_after_min).
+    USER_ID may be a guest (guest:3), or the full name of one athlete of the roster.  Earlier
+    recordings keep their athlete.  Omitted options default to the athlete's last weight, then the
+    station settings (for the same activity).  Without --for the assignment expires after
+    45 minutes without a take (station.runs_out_after_min).
     """
     if user_id is not None and not user_id.strip():  # spotter assign "$WHO", where nothing set WHO
         raise click.UsageError("USER_ID is empty")
@@ -106,7 +107,11 @@ def assign(
         usual = replace(rules.default, barbell_mass_kg=None, incline_deg=None)
         wanted = options.over(rules.default) or (None if again else usual)
         with outbox.transaction():
-            key = user_id or note_guest(outbox, guest or "", now_s=now.utc_s).key
+            key = (
+                note_guest(outbox, guest or "", now_s=now.utc_s).key
+                if user_id is None
+                else person_key(outbox, user_id)
+            )
             return assignments.assign_person(
                 outbox, key, wanted, rules=rules, now=now, set_by=SET_BY, lasts_s=lasts_s
             )
@@ -239,11 +244,12 @@ def add(
 ) -> None:
     """Add an athlete to the end of the queue.
 
-    USER_ID may be a guest (guest:3).  Omitted options default to the athlete's last exercise and
-    weight.
+    USER_ID may be a guest (guest:3), or the full name of one athlete of the roster.  Omitted
+    options default to the athlete's last exercise and weight.
     """
-    enqueue(outbox, athlete, options.over(rules.default), rules=rules)
-    warn_unknown_athlete(outbox, athlete)
+    key = person_key(outbox, athlete)
+    enqueue(outbox, key, options.over(rules.default), rules=rules)
+    warn_unknown_athlete(outbox, key)
 
 
 @queue.command()

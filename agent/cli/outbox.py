@@ -48,6 +48,7 @@ from agent.station.clip_actions import give as give_clip
 from agent.station.clip_actions import hold as hold_clip
 from agent.station.clip_actions import resend as ask_resend
 from agent.station.clip_actions import undo as take_back
+from agent.station.roster import person_key
 
 _HEAD = ("ID", "CLIP", "STATE", "ATHLETE", "EXERCISE", "FILMED ({zone})", "FILE", "")
 _STATES = [
@@ -140,7 +141,7 @@ def _apply(
 
 @outbox.command()
 @_ids
-@click.option("--user-id", required=True, help="Athlete, or guest:3.")
+@click.option("--user-id", required=True, help="User id, full name or guest:3.")
 @movement_options
 @_for_each_id
 def give(
@@ -153,11 +154,11 @@ def give(
     """
     rules, now = station_rules(settings), read_clock()
     entry = find_clip(outbox, wanted_id)
-    wanted = options.of_clip(entry)
+    key, wanted = person_key(outbox, user_id), options.of_clip(entry)
     with outbox.transaction():
-        given = give_clip(outbox, entry, user_id, wanted, rules=rules, now_s=now.utc_s)
+        given = give_clip(outbox, entry, key, wanted, rules=rules, now_s=now.utc_s)
         remember_given(outbox, [(entry, given)], now=now)
-    warn_unknown_athlete(outbox, user_id)
+    warn_unknown_athlete(outbox, key)
     return given
 
 
@@ -201,7 +202,7 @@ def hold(_settings: Settings, outbox: Outbox, wanted_id: str) -> Entry:
 
 @outbox.command()
 @_ids
-@click.option("--user-id", required=True, help="The right athlete.")
+@click.option("--user-id", required=True, help="The right user id, full name or guest:3.")
 @movement_options
 @_for_each_id
 def resend(
@@ -214,10 +215,10 @@ def resend(
     """
     rules, clips = station_rules(settings), state_folder(settings).clips
     entry = find_clip(outbox, wanted_id)
-    wanted = options.of_clip(entry)
-    asked = ask_resend(outbox, clips, entry, user_id, wanted, rules=rules, now=read_clock())
-    warn_unknown_athlete(outbox, user_id)
-    words = f"being resent for {user_id} (spotter undo reverts it within 10 s)"
+    key, wanted = person_key(outbox, user_id), options.of_clip(entry)
+    asked = ask_resend(outbox, clips, entry, key, wanted, rules=rules, now=read_clock())
+    warn_unknown_athlete(outbox, key)
+    words = f"being resent for {key} (spotter undo reverts it within 10 s)"
     return Changed(entry.name, asked.state, {"resend": asked.id}, words)
 
 
@@ -322,7 +323,7 @@ def discard(_settings: Settings, outbox: Outbox, wanted: str) -> Capture | Entry
 
 @outbox.command()
 @_ids
-@click.option("--user-id", help="Athlete; required if none is known.")
+@click.option("--user-id", help="User id, full name or guest:3; required if none is known.")
 @movement_options
 @_for_each_id
 def release(
@@ -339,17 +340,18 @@ def release(
     """
     rules, now = station_rules(settings), read_clock()
     entry = find_clip(outbox, wanted)
+    key = None if user_id is None else person_key(outbox, user_id)
     with outbox.transaction():
         released = clip_actions.release(
             outbox,
             entry,
-            said=_said(entry, user_id, options),
+            said=_said(entry, key, options),
             station=rules.default,
             now_s=now.utc_s,
             send_delay_s=rules.send_delay_s,
         )
         remember_given(outbox, [(entry, released)], now=now)
-    warn_unknown_athlete(outbox, user_id)
+    warn_unknown_athlete(outbox, key)
     return released
 
 

@@ -105,16 +105,40 @@ def find_athlete(outbox: Outbox, named: str) -> RosterAthlete:
     try:
         return offered_athlete(outbox, named)
     except RequestError:
-        folded = fold(named)
-        same = [one for one in search_athletes(outbox, named) if fold(one.name) == folded]
-    if folded and len(same) == 1:
-        return same[0]
-    if folded and same:
+        namesake = _namesake(outbox, named)
+    if namesake is None:
+        raise RequestError(
+            f"no athlete {named!r} in the roster", hint="list user ids and names: spotter athletes"
+        )
+    return namesake
+
+
+def person_key(outbox: Outbox, named: str) -> str:
+    """Return the key of the one person with this full name; else what was said, as a key.
+
+    The roster need not know a key: who joined the account a minute ago may train before it does.
+
+    Raises:
+        RequestError: several have that name.
+    """
+    if athlete_of(outbox, named) is not None:
+        return named
+    namesake = _namesake(outbox, named)
+    return named if namesake is None else namesake.key
+
+
+def _namesake(outbox: Outbox, named: str) -> RosterAthlete | None:
+    """Return the one person who can be assigned and has this name, in full; None: nobody has.
+
+    Raises:
+        RequestError: several have.
+    """
+    folded = fold(named)
+    same = [one for one in search_athletes(outbox, named) if folded and fold(one.name) == folded]
+    if len(same) > 1:
         keys = ", ".join(one.key for one in same)
         raise RequestError(f"several athletes are called {named!r}", hint=f"name one: {keys}")
-    raise RequestError(
-        f"no athlete {named!r} in the roster", hint="list user ids and names: spotter athletes"
-    )
+    return same[0] if same else None
 
 
 def athlete_of(outbox: Outbox, key: str) -> RosterAthlete | None:

@@ -96,6 +96,26 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
     assert "athlete-0002" in station.spotter("athletes", "--search", "MULLER")
 
 
+def test_an_athlete_is_assigned_queued_and_given_a_clip_by_full_name(
+    station: Station, sandbox: Sandbox
+) -> None:
+    station.spotter("athletes", "--sync")
+    assert told(station, "assign", "jorg muller")["user_id"] == "athlete-0002"
+    assert "1. athlete-0002" in station.spotter("queue", "add", "Jörg Müller")
+    unknown = ["assign", "Jörg", "--config", str(station.config), "--json"]
+    answer = give(unknown)  # half a name is no name: it is taken for a user id, and said to be none
+    assert json.loads(answer.stdout)["user_id"] == "Jörg"
+    assert "check the spelling" in answer.stderr
+
+    station.spotter("assign", "--nobody")
+    film_run(station.capture / "one.mp4")
+    with station.running():
+        until(lambda: station.states() == ["held"])
+        station.spotter("outbox", "release", "e1", "--user-id", "Jörg Müller")
+        until(lambda: station.states() in (["uploaded"], ["completed"]))
+    assert [session.user_id for session in sandbox.book.sessions] == ["athlete-0002"]
+
+
 def test_a_key_that_may_not_list_athletes_says_so(station: Station) -> None:
     station.key_file.write_text("wrong-key")
 

@@ -12,6 +12,7 @@ from agent.station.roster import (
     athlete_of,
     name_of,
     note_guest,
+    person_key,
     resolve_guest,
     search_athletes,
     searchable,
@@ -40,6 +41,24 @@ def test_who_was_on_the_station_last_comes_first(outbox: Outbox) -> None:
     assert offered(outbox) == ["Cleo", "Ben", "Ann", "Dan"]
     assert offered(outbox, "n") == ["Ben", "Ann", "Dan"]
     assert offered(outbox, "zz") == []
+
+
+def test_a_full_name_stands_for_one_person_and_a_key_for_itself(outbox: Outbox) -> None:
+    known = [("a1", "Ann Lee"), ("a2", "Bo"), ("a3", "bo"), ("bo-id", "Cleo"), ("Cleo", "Dan")]
+    outbox.roster.replace(
+        [AccountAthlete(user_id=key, name=name, folded=searchable(name)) for key, name in known],
+        complete=True,
+        now_s=NOW_S,
+    )
+
+    assert person_key(outbox, "ann  LEE") == "a1"
+    assert person_key(outbox, "Cleo") == "Cleo"  # a user id comes before somebody's name
+    assert [person_key(outbox, said) for said in ("Ann", "new")] == ["Ann", "new"]
+    with pytest.raises(RequestError, match="several athletes are called 'Bo'"):
+        person_key(outbox, "Bo")
+
+    outbox.roster.replace([], complete=True, now_s=NOW_S)
+    assert person_key(outbox, "Ann Lee") == "Ann Lee"  # who left the account is not offered
 
 
 def test_everybodys_own_last_masses_are_known(outbox: Outbox) -> None:
