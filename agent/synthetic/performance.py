@@ -214,7 +214,7 @@ def _ankle(gait: _Gait, cycles: FloatArray) -> FloatArray:
     return smooth_curve(cycles % 1.0, shares, np.tile(table[:, 1:], (3, 1)))
 
 
-_SOME_S = 3.0  # for what lasts as long as one likes
+AT_WILL_S = 3.0  # for what lasts as long as one likes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,30 +250,10 @@ def _crossing(make: Callable[..., DrawnMovement], stage: ScenePlan, share: float
     )
 
 
-def _acts(activity: str, *makes: Callable[[], DrawnMovement]) -> dict[str, Act]:
-    """Return acts that always take as long as they do, by the names of their functions."""
-
-    def always(make: Callable[[], DrawnMovement]) -> Act:
-        return Act(lambda _stage: make(), activity)
-
-    return {make.__name__: always(make) for make in makes}
-
-
 REPERTOIRE: dict[str, Act] = {
-    "stand": Act(lambda stage: motions.stand(stage.seconds or _SOME_S, phase=stage.phase)),
-    "fidget": Act(lambda stage: motions.fidget(stage.seconds or _SOME_S)),
-    "chalk": Act(lambda stage: motions.chalk(stage.seconds or _SOME_S)),
-    "sit": Act(lambda stage: motions.sit(stage.seconds or _SOME_S + 9)),
-    "stretch": Act(lambda stage: motions.stretch(stage.seconds or _SOME_S)),
-    "talk": Act(lambda _: motions.talk()),
-    "wave": Act(lambda _: motions.wave()),
-    "arm_circles": Act(lambda _: motions.arm_circles()),
-    "toe_touches": Act(lambda _: motions.toe_touches()),
-    "load": Act(lambda stage: motions.load(stage.seconds or _SOME_S)),
-    "grip": Act(lambda _: motions.grip()),
-    "let_go": Act(lambda _: motions.let_go()),
-    "wait": Act(lambda stage: motions.wait(stage.seconds or _SOME_S)),
-    "racked_squat": Act(lambda _: motions.racked_squat(), "weightlifting"),
+    "stand": Act(lambda stage: motions.stand(stage.seconds or AT_WILL_S, phase=stage.phase)),
+    "fidget": Act(lambda stage: motions.fidget(stage.seconds or AT_WILL_S)),
+    "chalk": Act(lambda stage: motions.chalk(stage.seconds or AT_WILL_S)),
     "walk_in": Act(lambda stage: _crossing(walk_in, stage, 1.0)),
     "walk_out": Act(lambda stage: _crossing(walk_out, stage, 1.0)),
     "step_up": Act(lambda _: motions.step_up()),
@@ -281,19 +261,11 @@ REPERTOIRE: dict[str, Act] = {
     "clean_and_jerk": Act(
         lambda stage: _lift(motions.clean_and_jerk, stage), "weightlifting", "clean_and_jerk"
     ),
-    **_acts(
-        "weightlifting",
-        *(motions.squats, motions.raises, motions.curls, motions.presses, motions.hinges),
-        *(motions.lunges, motions.one_armed_curls, motions.rows, motions.push_ups),
-        *(motions.pull_ups, motions.walking_lunges, motions.deadlifts),
-        motions.romanian_deadlifts,
-    ),
-    **_acts("jumping", motions.jumping_jacks, motions.skipping),
     "countermovement_jump": Act(
         lambda _: motions.countermovement_jump(), "jumping", "Countermovement Jump"
     ),
     "drop_jump": Act(lambda _: motions.drop_jump(), "jumping", "Drop Jump"),
-    "run": Act(lambda stage: run(stage.seconds or _SOME_S), "running"),
+    "run": Act(lambda stage: run(stage.seconds or AT_WILL_S), "running"),
     "run_past": Act(lambda stage: _crossing(run_past, stage, 2.0), "running"),
     "run_towards": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=True), "running"),
     "run_away": Act(lambda stage: _depthwise(_RUN, RUN_SPEED, stage, comes=False), "running"),

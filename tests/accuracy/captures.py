@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import tests.drawn_movements  # noqa: F401  # its movements join the repertoire
 from agent.synthetic import Bystander, Segment, Storyboard
 from agent.synthetic.shapes import Noise, PictureLayer, View
 from tests.disturbances import HangingPlate, Light, Shake

@@ -40,7 +40,8 @@ def cache_folder() -> Path:
 
 def filmed(name: str, capture: Capture, folder: Path) -> Path:
     """Return the file of a capture, drawn where it is not there yet."""
-    sources = sorted(Path(__file__).parents[2].glob("agent/synthetic/*.py"))
+    root = Path(__file__).parents[2]
+    sources = [*sorted(root.glob("agent/synthetic/*.py")), root / "tests/drawn_movements.py"]
     drawn_by = b"".join(source.read_bytes() for source in sources)
     mark = hashlib.sha256(repr(capture).encode() + drawn_by).hexdigest()[:12]
     path = folder / f"{name}-{mark}.mp4"

@@ -7,6 +7,7 @@ import av
 import numpy as np
 import pytest
 
+import tests.drawn_movements  # noqa: F401  # its movements join the repertoire
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from analysis.inspection import inspect_video
 from analysis.pose_model import PoseFinder

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tests.drawn_movements  # noqa: F401  # its movements join the repertoire
 from agent.synthetic import Bystander, SceneCamera, Segment, Storyboard
 from analysis.inspection import inspect_video
 from analysis.landmarks import HIPS, FloatArray, Poses

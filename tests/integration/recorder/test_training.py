@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tests.drawn_movements  # noqa: F401  # its movements join the repertoire
 from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import tests.drawn_movements  # noqa: F401  # its movements join the repertoire
 from agent.synthetic import Segment
 from agent.synthetic.body import (
     ANKLE_UP,
