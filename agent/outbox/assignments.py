@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.clock import Instant
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 
 
 class AssignmentLayer(StrEnum):
@@ -197,14 +197,13 @@ def _instant(row: Row, column: str) -> Instant:
 
 
 def _assignment(row: Row) -> Assignment:
-    converted = {"layer", "kind", "starts", "user_id", "guest_id"}
-    plain = {name: row[name] for name in Assignment.__slots__ if name not in converted}
     known_as = row["known_as"]
-    return Assignment(
-        layer=AssignmentLayer(str(row["layer"])),
-        kind=AssignmentKind(str(row["kind"])),
+    return built(
+        Assignment,
+        row,
+        layer=AssignmentLayer(row["layer"]),
+        kind=AssignmentKind(row["kind"]),
         starts=_instant(row, "starts_at"),
-        user_id=None if known_as is None else str(known_as),
+        user_id=known_as,
         guest_id=row["guest_id"] if known_as is None else None,
-        **plain,
     )

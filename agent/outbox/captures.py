@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 from agent.outbox.entries import Entries
 from agent.outbox.models import (
     Capture,
@@ -385,10 +385,13 @@ class Takes:
 
 
 def _take(row: Row) -> Take:
-    values = {name: row[name] for name in Take.__slots__}
-    values["origin"] = TakeOrigin(str(row["origin"]))
-    values.update({name: bool(row[name]) for name in ("begins_before", "goes_on")})
-    return Take(**values)
+    return built(
+        Take,
+        row,
+        origin=TakeOrigin(row["origin"]),
+        begins_before=bool(row["begins_before"]),
+        goes_on=bool(row["goes_on"]),
+    )
 
 
 RECENT = 8  # captures; one station's recordings come one after the other

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.clock import Instant
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 from agent.outbox.models import Capture, ClipSource, ClipTarget, Entry
 from agent.outbox.states import Reason, Recipient
 
@@ -69,10 +69,8 @@ class Resend:
     @classmethod
     def from_row(cls, row: Row) -> "Resend":
         """Build it from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name not in {"state", "target"}}
-        columns = {name: row[name] for name in _TARGET_COLUMNS}
-        target = ClipTarget(recipient=Recipient.ATHLETE, **columns)
-        return cls(state=ResendState(str(row["state"])), target=target, **plain)
+        target = built(ClipTarget, row, recipient=Recipient.ATHLETE, guest_id=None)
+        return built(cls, row, state=ResendState(row["state"]), target=target)
 
 
 class Resends:

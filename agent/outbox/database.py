@@ -25,6 +25,18 @@ _WAIT_FOR_LOCK_S = 10.0
 _WRITES = ("INSERT", "UPDATE", "DELETE")
 
 
+def built(make: type[Made], row: Row, /, **read: Any) -> Made:
+    """Return a dataclass with slots from a row that has columns of its fields' names.
+
+    Args:
+        make: the class.
+        row: it may have further columns.
+        read: the fields that are not as their column has them.
+    """
+    plain = {name: row[name] for name in make.__slots__ if name not in read}  # type: ignore[attr-defined]  # it has slots
+    return make(**read, **plain)
+
+
 class OutboxDatabase:
     """A SQLite file whose commits survive a power cut, and whose loss the ledger survives.
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 from agent.outbox.models import ClipTarget, Entry, LookFirst, NewEntry
 from agent.outbox.states import ENTRY_MOVES, EntryState, Reason
 
@@ -52,8 +52,7 @@ class Attempt:
     @classmethod
     def from_row(cls, row: Row) -> "Attempt":
         """Build an attempt from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name != "kind"}
-        return cls(kind=AttemptKind(str(row["kind"])), **plain)
+        return built(cls, row, kind=AttemptKind(row["kind"]))
 
 
 class Attempts:
@@ -436,8 +435,7 @@ class Event:
     @classmethod
     def from_row(cls, row: Row) -> "Event":
         """Build an event from a row of its table."""
-        plain = {name: row[name] for name in ("id", "at", "word", "reason", "detail")}
-        return cls(what=EventKind(str(row["what"])), **plain)
+        return built(cls, row, what=EventKind(row["what"]))
 
 
 class Events:

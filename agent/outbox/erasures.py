@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 from agent.outbox.models import Entry
 from agent.outbox.roster import key_of
 
@@ -32,12 +32,8 @@ class Erasure:
     @classmethod
     def from_row(cls, row: Row) -> "Erasure":
         """Build it from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name not in {"at_api", "erased"}}
-        return cls(
-            at_api=bool(row["at_api"]),
-            erased=json.loads(str(row["erased"] or "{}")),
-            **plain,
-        )
+        erased = json.loads(row["erased"] or "{}")
+        return built(cls, row, at_api=bool(row["at_api"]), erased=erased)
 
 
 class Erasures:
@@ -307,8 +303,7 @@ class SessionDeletion:
     @classmethod
     def from_row(cls, row: Row) -> "SessionDeletion":
         """Build it from a row of its table."""
-        plain = {name: row[name] for name in cls.__slots__ if name != "state"}
-        return cls(state=DeletionState(str(row["state"])), **plain)
+        return built(cls, row, state=DeletionState(row["state"]))
 
 
 class SessionDeletions:

@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any
 
 from agent.clock import Instant
-from agent.outbox.database import Row
+from agent.outbox.database import Row, built
 from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
 from agent.text import plain_name
 
@@ -173,22 +173,14 @@ class Capture:
     @classmethod
     def from_row(cls, row: Row) -> "Capture":
         """Build a capture from a row of its table."""
-        plain = {
-            name: row[name]
-            for name in cls.__slots__
-            if name not in {"facts", "state", "file_state", "evidence", "stored_name"}
-        }
-        return cls(
-            facts=FileFacts(
-                size_bytes=row["bytes"],
-                mtime_ns=row["mtime_ns"],
-                inode=row["inode"],
-            ),
-            state=CaptureState(str(row["state"])),
-            file_state=FileState(str(row["file_state"])),
+        return built(
+            cls,
+            row,
+            facts=built(FileFacts, row, size_bytes=row["bytes"]),
+            state=CaptureState(row["state"]),
+            file_state=FileState(row["file_state"]),
             stored_name=plain_name(row["stored_name"]),
-            evidence=CaptureEvidence.from_json(str(row["evidence"])),
-            **plain,
+            evidence=CaptureEvidence.from_json(row["evidence"]),
         )
 
 
@@ -316,18 +308,16 @@ class Entry:
     @classmethod
     def from_row(cls, row: Row) -> "Entry":
         """Build an entry from a row of its table."""
-        named = {"clip_code", "stored_name"}
-        converted = {"state", "recipient", "file_state", "remarks", "look_first", *named}
-        plain = {name: row[name] for name in cls.__slots__ if name not in converted}
-        return cls(
-            state=EntryState(str(row["state"])),
-            recipient=Recipient(str(row["recipient"])),
-            file_state=FileState(str(row["file_state"])),
-            remarks=tuple(json.loads(str(row["remarks"]))),
-            look_first=LookFirst(int(row["look_first"])),
+        return built(
+            cls,
+            row,
+            state=EntryState(row["state"]),
+            recipient=Recipient(row["recipient"]),
+            file_state=FileState(row["file_state"]),
+            remarks=tuple(json.loads(row["remarks"])),
+            look_first=LookFirst(row["look_first"]),
             clip_code=plain_name(row["clip_code"]),
             stored_name=plain_name(row["stored_name"]),
-            **plain,
         )
 
 

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import partial
 
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, built
 
 _LATEST_EVENT = "(SELECT coalesce(max(id), 0) FROM event)"
 
@@ -47,7 +48,7 @@ class Channels:
 
     def all(self) -> list[ChannelState]:
         """Return every channel that is on."""
-        return self._db.all(_state, "SELECT * FROM channel ORDER BY name")
+        return self._db.all(partial(built, ChannelState), "SELECT * FROM channel ORDER BY name")
 
     def get(self, name: str) -> ChannelState | None:
         """Return one channel; None where it is off."""
@@ -166,7 +167,3 @@ class Channels:
             """,
             (name,),
         )
-
-
-def _state(row: Row) -> ChannelState:
-    return ChannelState(**{name: row[name] for name in ChannelState.__slots__})

@@ -3,12 +3,13 @@
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
 from agent.clock import Now
 from agent.errors import AgentError
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, built
 from agent.outbox.models import Entry
 from agent.stage import StageName
 
@@ -47,6 +48,9 @@ class LaneState:
         return self.paused_reason in {None, PLAN_LIMIT}
 
 
+_lane = partial(built, LaneState)
+
+
 class Lanes:
     """The table of lanes, one row per host."""
 
@@ -55,12 +59,12 @@ class Lanes:
 
     def get(self, host: str) -> LaneState:
         """Return the lane to `host`; open and unknown where it was never used."""
-        row = self._db.row("SELECT * FROM lane WHERE host = ?", (host,))
-        return LaneState(host=host) if row is None else _state(row)
+        found = self._db.one(_lane, "SELECT * FROM lane WHERE host = ?", (host,))
+        return LaneState(host=host) if found is None else found
 
     def all(self) -> list[LaneState]:
         """Return every lane that was ever used."""
-        return self._db.all(_state, "SELECT * FROM lane")
+        return self._db.all(_lane, "SELECT * FROM lane")
 
     def update(self, host: str, changes: Mapping[str, object]) -> LaneState:
         """Set columns of a lane and return it as it then stands."""
@@ -160,7 +164,7 @@ class Limits:
         row = self._db.row(LIMITED, {"account": account or ""})
         if row is None or not row["clips"]:
             return None
-        return Limited(**{name: row[name] for name in Limited.__slots__})
+        return built(Limited, row)
 
 
 _NOTE = """
@@ -203,10 +207,6 @@ SELECT count(*) AS clips, count(DISTINCT l.user_id) AS athletes, min(l.since) AS
 """  # index: entry_by_state_and_due
 
 
-def _state(row: Row) -> LaneState:
-    return LaneState(**{name: row[name] for name in LaneState.__slots__})
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause:
     """One part of a capture's way that waits."""
@@ -225,8 +225,7 @@ class Pauses:
 
     def all(self) -> list[Pause]:
         """Return every pause there is."""
-        rows = self._db.rows("SELECT * FROM pause ORDER BY part")
-        return [Pause(**{name: row[name] for name in Pause.__slots__}) for row in rows]
+        return self._db.all(partial(built, Pause), "SELECT * FROM pause ORDER BY part")
 
     def begin(self, pause: Pause) -> None:
         """Record a pause; one that continues for the same reason keeps its beginning."""

@@ -13,6 +13,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 from agent.disk.state_folder import (
@@ -22,7 +23,7 @@ from agent.disk.state_folder import (
     move_durably,
     write_new,
 )
-from agent.outbox.database import OutboxDatabase, Row, count_by_state
+from agent.outbox.database import OutboxDatabase, Row, built, count_by_state
 from agent.outbox.models import Entry
 
 Number = float | int | str | bool
@@ -57,12 +58,11 @@ class Result:
     @classmethod
     def from_row(cls, row: Row) -> "Result":
         """Build a result from a row of its table."""
-        converted = {"numbers", "document_state"}
-        plain = {name: row[name] for name in cls.__slots__ if name not in converted}
-        return cls(
-            numbers=json.loads(str(row["numbers"])),
-            document_state=DocumentState(str(row["document_state"])),
-            **plain,
+        return built(
+            cls,
+            row,
+            numbers=json.loads(row["numbers"]),
+            document_state=DocumentState(row["document_state"]),
         )
 
 
@@ -277,10 +277,8 @@ class WantedVideo:
     session_id: str
     link: str | None = field(repr=False)  # signed: as it was given the last time
 
-    @classmethod
-    def from_row(cls, row: Row) -> "WantedVideo":
-        """Build it from a row of its query."""
-        return cls(**{name: row[name] for name in cls.__slots__})
+
+_video = partial(built, WantedVideo)
 
 
 class Videos:
@@ -305,13 +303,11 @@ class Videos:
 
     def wanted(self, *, most: int) -> list[WantedVideo]:
         """Return what is requested, the latest takes first."""
-        return self._db.all(WantedVideo.from_row, WANTED, (most,))
+        return self._db.all(_video, WANTED, (most,))
 
     def of_entry(self, entry_id: int) -> WantedVideo | None:
         """Return what is needed to fetch a clip's analysed video, requested or not."""
-        return self._db.one(
-            WantedVideo.from_row, f"{_JOINED} WHERE result.entry_id = ?", (entry_id,)
-        )
+        return self._db.one(_video, f"{_JOINED} WHERE result.entry_id = ?", (entry_id,))
 
     def begin(self, entry_id: int) -> bool:
         """wanted -> fetching."""
@@ -449,8 +445,7 @@ class FollowUp:
     @classmethod
     def from_row(cls, row: Row) -> "FollowUp":
         """Build a follow-up from a row of its table, joined with its entry."""
-        plain = {name: row[name] for name in cls.__slots__ if name != "state"}
-        return cls(state=FollowUpState(str(row["state"])), **plain)
+        return built(cls, row, state=FollowUpState(row["state"]))
 
 
 class FollowUps:

@@ -8,8 +8,9 @@ erasure, which rewrites the ledger, deletes what is left of them.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from agent.outbox.database import OutboxDatabase, Row
+from agent.outbox.database import OutboxDatabase, Row, built
 from agent.outbox.models import ClipTarget
 from agent.outbox.states import Recipient
 
@@ -47,13 +48,8 @@ class RosterAthlete:
     @classmethod
     def from_row(cls, row: Row) -> "RosterAthlete":
         """Build an athlete from a row of the query below."""
-        decoded = {"masses_kg", "lacks"}
-        plain = {name: row[name] for name in cls.__slots__ if name not in decoded}
-        return cls(
-            masses_kg=json.loads(str(row["masses_kg"])),
-            lacks=tuple(json.loads(str(row["lacks"] or "[]"))),
-            **plain,
-        )
+        masses_kg, lacks = json.loads(row["masses_kg"]), json.loads(row["lacks"] or "[]")
+        return built(cls, row, masses_kg=masses_kg, lacks=tuple(lacks))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,8 +212,7 @@ class Queued:
     def from_row(cls, row: Row) -> "Queued":
         """Build a place from a row of its table."""
         recipient = Recipient.UNKNOWN if row["user_id"] is None else Recipient.ATHLETE
-        plain = {name: row[name] for name in _PLAIN}
-        return cls(id=int(row["id"]), target=ClipTarget(recipient=recipient, **plain))
+        return cls(id=row["id"], target=built(ClipTarget, row, recipient=recipient))
 
 
 class Queue:
@@ -381,8 +376,7 @@ class AthleteGroup:
     @classmethod
     def from_row(cls, row: Row) -> "AthleteGroup":
         """Build a group from a row of its table."""
-        members = tuple(json.loads(str(row["members"])))
-        return cls(id=int(row["id"]), name=str(row["name"]), members=members)
+        return built(cls, row, members=tuple(json.loads(row["members"])))
 
 
 class Groups:
@@ -442,10 +436,8 @@ class LinkedCard:
         """What people call it by: the beginning of the digest."""
         return self.digest[:_ID_CHARS]
 
-    @classmethod
-    def from_row(cls, row: Row) -> "LinkedCard":
-        """Build a card from a row of its table."""
-        return cls(**{name: row[name] for name in cls.__slots__})
+
+_card = partial(built, LinkedCard)
 
 
 class Cards:
@@ -457,17 +449,17 @@ class Cards:
     def get(self, digest: str) -> LinkedCard | None:
         """Return a card; None where it is linked to nobody."""
         query = "SELECT * FROM card WHERE digest = ? AND athlete IS NOT NULL"
-        return self._db.one(LinkedCard.from_row, query, (digest,))
+        return self._db.one(_card, query, (digest,))
 
     def all(self) -> list[LinkedCard]:
         """Return every linked card, in the order in which they were linked."""
         query = "SELECT * FROM card WHERE athlete IS NOT NULL ORDER BY changed_at, digest"
-        return self._db.all(LinkedCard.from_row, query)
+        return self._db.all(_card, query)
 
     def of(self, athlete: str) -> list[LinkedCard]:
         """Return the cards of a person, in the order in which they were linked."""
         query = "SELECT * FROM card WHERE athlete = ? ORDER BY changed_at, digest"
-        return self._db.all(LinkedCard.from_row, query, (athlete,))
+        return self._db.all(_card, query, (athlete,))
 
     def link(self, digest: str, athlete: str | None, *, now_s: float) -> None:
         """Let a card belong to a person, or to nobody."""
