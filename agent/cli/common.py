@@ -9,7 +9,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -385,13 +384,7 @@ class MovementOptions(NamedTuple):
         movement = self.over(entry)
         if movement is None or movement.activity != entry.activity:
             return movement
-        known = entry.barbell_mass_kg
-        return replace(
-            movement,
-            exercise=movement.exercise or entry.exercise,
-            barbell_mass_kg=known if movement.barbell_mass_kg is None else movement.barbell_mass_kg,
-            incline_deg=entry.incline_deg if movement.incline_deg is None else movement.incline_deg,
-        )
+        return movement.filled(entry.target)
 
 
 def movement_options(command: Callable[..., object]) -> Callable[..., object]:

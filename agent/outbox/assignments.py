@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from agent.clock import Instant
 from agent.outbox.database import OutboxDatabase, Row, built
+from agent.outbox.models import ClipTarget
+from agent.outbox.states import Recipient
 
 
 class AssignmentLayer(StrEnum):
@@ -47,6 +49,19 @@ class Assignment:
     def who(self) -> tuple[str | None, int | None]:
         """What distinguishes people: user_id, and guest."""
         return self.user_id, self.guest_id
+
+    @property
+    def target(self) -> ClipTarget:
+        """For whom a take is by it, and what the take shows."""
+        return ClipTarget(
+            recipient=Recipient.UNKNOWN if self.user_id is None else Recipient.ATHLETE,
+            user_id=self.user_id,
+            guest_id=self.guest_id,
+            activity=self.activity or "",
+            exercise=self.exercise,
+            barbell_mass_kg=self.barbell_mass_kg,
+            incline_deg=self.incline_deg,
+        )
 
 
 class RenewedBy(StrEnum):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
 from typing import Any
 
@@ -224,6 +224,16 @@ class ClipTarget:
     incline_deg: float | None = None
     guest_id: int | None = None  # of the roster: somebody whose user_id is not known yet
 
+    def filled(self, other: "ClipTarget") -> "ClipTarget":
+        """Return it with what it leaves open of the movement taken from another."""
+        mass_kg, incline_deg = self.barbell_mass_kg, self.incline_deg
+        return replace(
+            self,
+            exercise=self.exercise or other.exercise,
+            barbell_mass_kg=other.barbell_mass_kg if mass_kg is None else mass_kg,
+            incline_deg=other.incline_deg if incline_deg is None else incline_deg,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSource:
@@ -294,6 +304,11 @@ class Entry:
     def name(self) -> str:
         """The ID people use: e7."""
         return f"e{self.id}"
+
+    @property
+    def target(self) -> ClipTarget:
+        """For whom it is, and what it shows, as far as it is known."""
+        return ClipTarget(**{name: getattr(self, name) for name in ClipTarget.__slots__})
 
     @property
     def sent_after(self) -> float:

@@ -273,7 +273,7 @@ def last_combination(outbox: Outbox, key: str) -> ClipTarget | None:
         outbox, key, ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="")
     )
     said = outbox.assignments.last_of(wanted.user_id, wanted.guest_id)
-    return None if said is None else target_of(said)
+    return None if said is None else said.target
 
 
 def is_present(outbox: Outbox, assignment_id: int, *, now: Instant) -> bool:
@@ -330,7 +330,7 @@ def _weigh(
 ) -> Assignment:
     return assign(
         outbox,
-        replace(target_of(present), barbell_mass_kg=mass_kg),
+        replace(present.target, barbell_mass_kg=mass_kg),
         station=rules.default,
         lasts_s=_rest_s(present, now=now),
         idle_s=present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s,
@@ -394,12 +394,7 @@ def fill_movement(wanted: ClipTarget, station: ClipTarget) -> ClipTarget:
         RequestError: the API would refuse the combination.
     """
     if wanted.activity == station.activity:
-        wanted = replace(
-            wanted,
-            exercise=wanted.exercise or station.exercise,
-            barbell_mass_kg=_first(wanted.barbell_mass_kg, station.barbell_mass_kg),
-            incline_deg=_first(wanted.incline_deg, station.incline_deg),
-        )
+        wanted = wanted.filled(station)
     check_movement(
         wanted.activity,
         wanted.exercise,
@@ -407,19 +402,6 @@ def fill_movement(wanted: ClipTarget, station: ClipTarget) -> ClipTarget:
         incline_deg=wanted.incline_deg,
     )
     return wanted
-
-
-def target_of(said: Assignment) -> ClipTarget:
-    """Return for whom a take is by an assignment, and what it shows."""
-    return ClipTarget(
-        recipient=Recipient.UNKNOWN if said.user_id is None else Recipient.ATHLETE,
-        user_id=said.user_id,
-        guest_id=said.guest_id,
-        activity=said.activity or "",
-        exercise=said.exercise,
-        barbell_mass_kg=said.barbell_mass_kg,
-        incline_deg=said.incline_deg,
-    )
 
 
 def _present(outbox: Outbox, *, now: Instant) -> Assignment:
@@ -465,10 +447,6 @@ def _say(outbox: Outbox, kind: AssignmentKind, *, now: Instant, set_by: str) -> 
         record_run_out_now(outbox, now=now)
         outbox.assignments.append(assignment)
     return assignment
-
-
-def _first(value: float | None, otherwise: float | None) -> float | None:
-    return otherwise if value is None else value
 
 
 def state_folder(settings: Settings) -> StateFolder:
@@ -617,7 +595,7 @@ def _make_way(outbox: Outbox, following: Queued | None, *, now: Instant) -> None
     before = present_of(outbox, now=now).at(now).assignment
     if outbox.switches.is_on(ROTATE) and _goes_round(before, following):
         assert before is not None  # somebody goes round
-        outbox.queue.append(target_of(before))
+        outbox.queue.append(before.target)
 
 
 def _goes_round(before: Assignment | None, following: Queued | None) -> bool:

@@ -415,15 +415,7 @@ def _assigned(
     return Attribution(
         state=EntryState.HELD if is_guest else EntryState.READY,
         reason=Reason.GUEST if is_guest else None,
-        target=ClipTarget(
-            recipient=Recipient.UNKNOWN if is_guest else Recipient.ATHLETE,
-            user_id=said.user_id,
-            guest_id=said.guest_id,
-            activity=said.activity,
-            exercise=said.exercise,
-            barbell_mass_kg=said.barbell_mass_kg,
-            incline_deg=said.incline_deg,
-        ),
+        target=said.target,
         filmed_at=start.utc_s if recorded.is_known else None,
         remarks=tuple(remarks),
     )

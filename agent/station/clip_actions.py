@@ -41,7 +41,7 @@ from agent.outbox.states import (
     Reason,
     Recipient,
 )
-from agent.station.assignments import StationRules, complete, fill_movement, target_of
+from agent.station.assignments import StationRules, complete, fill_movement
 from agent.station.attribution import ClipWarning
 from agent.station.roster import check_user_id, for_person
 
@@ -148,7 +148,7 @@ def release(
     """
     if entry.state is not EntryState.HELD:
         raise RequestError(f"{entry.name} is {entry.state}, not held")
-    known = target = target_of_entry(entry)
+    known = target = entry.target
     if known.guest_id is not None:  # by now it may be known who that is
         known = target = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
     if said is not None and said.user_id is not None:
@@ -189,11 +189,6 @@ def remarks_for(entry: Entry, target: ClipTarget) -> str:
     return json.dumps(remarks)
 
 
-def target_of_entry(entry: Entry) -> ClipTarget:
-    """Return for whom a clip is, and what it shows, as far as it is known."""
-    return ClipTarget(**{name: getattr(entry, name) for name in ClipTarget.__slots__})
-
-
 def target_for(
     outbox: Outbox, entry: Entry, key: str, wanted: ClipTarget | None, *, station: ClipTarget
 ) -> ClipTarget:
@@ -205,32 +200,20 @@ def target_for(
     Raises:
         RequestError: there is no such guest, or the API would refuse it.
     """
-    known = target_of_entry(entry)
+    known = entry.target
     target = for_person(outbox, key, known if wanted is None else wanted)
     said = _said_then(outbox, entry, target)
     if wanted is None and said is not None and _is_guessed(entry, station):
         target = replace(target, activity=said.activity or target.activity, exercise=said.exercise)
     if target.activity == known.activity:
-        target = _filled(target, known)
+        target = target.filled(known)
     if (
         said is not None
         and said.activity == target.activity
         and target.exercise in {None, said.exercise}
     ):
-        target = _filled(target, target_of(said))
+        target = target.filled(said.target)
     return complete(outbox, target, station=station)
-
-
-def _filled(target: ClipTarget, other: ClipTarget) -> ClipTarget:
-    """Return `whose` with what it leaves open of the movement taken from another."""
-    return replace(
-        target,
-        exercise=target.exercise or other.exercise,
-        barbell_mass_kg=(
-            other.barbell_mass_kg if target.barbell_mass_kg is None else target.barbell_mass_kg
-        ),
-        incline_deg=other.incline_deg if target.incline_deg is None else target.incline_deg,
-    )
 
 
 def _said_then(outbox: Outbox, entry: Entry, target: ClipTarget) -> Assignment | None:
@@ -357,7 +340,7 @@ def edit(
         barbell_mass_kg=shows.barbell_mass_kg,
         incline_deg=shows.incline_deg,
     )
-    known = target_of_entry(entry)
+    known = entry.target
     target = replace(
         shows, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
     )

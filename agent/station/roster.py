@@ -246,8 +246,7 @@ def _release_held(
     for entry in outbox.entries.in_states({EntryState.HELD}):
         if entry.guest_id != guest_id or entry.reason != Reason.GUEST:
             continue
-        known = ClipTarget(**{name: getattr(entry, name) for name in ClipTarget.__slots__})
-        target = replace(known, recipient=Recipient.ATHLETE, user_id=user_id, guest_id=None)
+        target = replace(entry.target, recipient=Recipient.ATHLETE, user_id=user_id, guest_id=None)
         moved = outbox.entries.assign(entry, target, now_s=now_s, changes={"due_at": due_at})
         if moved is not None:
             released.append(moved)

@@ -6,9 +6,8 @@ with the code and compiles it.  A language is offered as soon as its compiled ca
 
 import gettext
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from agent.outbox.models import ClipTarget, Entry
+from agent.outbox.models import ClipTarget
 from agent.settings.model import LOCALES
 
 DOMAIN = "spotter"
@@ -244,26 +243,6 @@ LB_KG = 0.45359237  # the international avoirdupois pound, exactly
 _UNITS_KG = {"kg": 1.0, "lb": LB_KG}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovementWording:
-    """What somebody does; None where it was not said."""
-
-    activity: str
-    exercise: str | None
-    mass_kg: float | None
-    incline_deg: float | None
-
-    @classmethod
-    def of(cls, known: Entry | ClipTarget) -> "MovementWording":
-        """Return what a take shows, or somebody does."""
-        return cls(
-            activity=known.activity,
-            exercise=known.exercise,
-            mass_kg=known.barbell_mass_kg,
-            incline_deg=known.incline_deg,
-        )
-
-
 class Wording:
     """The page's words for movements and masses."""
 
@@ -273,11 +252,11 @@ class Wording:
         self.point = texts.number(0.5)[1]  # the decimal point of the language
         self._unit_kg = _UNITS_KG[unit]
 
-    def movement(self, done: MovementWording) -> str:
+    def movement(self, done: ClipTarget) -> str:
         """Return a movement in a few words: Snatch, 62.5 kg."""
         parts = [self.exercise(done.exercise) if done.exercise else self.activity(done.activity)]
-        if done.mass_kg is not None:
-            parts.append(self.mass(done.mass_kg))
+        if done.barbell_mass_kg is not None:
+            parts.append(self.mass(done.barbell_mass_kg))
         if done.incline_deg:
             parts.append(f"{self.texts.number(done.incline_deg)}°")
         return ", ".join(parts)

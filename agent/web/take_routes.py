@@ -16,7 +16,6 @@ from agent.outbox.results import VideoState
 from agent.outbox.states import SENT, CaptureState
 from agent.station import clip_actions
 from agent.station.clip_actions import want_video
-from agent.web.i18n import MovementWording
 from agent.web.routing import (
     Form,
     GetEndpoint,
@@ -161,7 +160,7 @@ async def edit(page: WebContext, context: RequestContext, form: EditForm) -> Res
     """Correct what a take shows; one that was sent is resent as it should be."""
     entry = await entry_of(page, context)
     shows = form.movement(page)
-    words = page.board.wording.movement(MovementWording.of(shows))
+    words = page.board.wording.movement(shows)
     if entry.state in SENT:
         undoable = await _resend(page, entry, str(entry.user_id), shows)
         text = page.texts.gettext(

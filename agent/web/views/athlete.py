@@ -23,7 +23,7 @@ from agent.results.csv_export import exported, names_of, write_csv
 from agent.station.roster import athlete_of, name_of, search_athletes, split_key
 from agent.station.status import midnight
 from agent.web.context import PageContext
-from agent.web.i18n import BODY_MEASURES, N_, MovementWording, Texts
+from agent.web.i18n import BODY_MEASURES, N_, Texts
 from agent.web.views.cards import (
     CardBuilder,
     ClipCard,
@@ -287,7 +287,7 @@ class AthletePages:
         """Return a take in one line: Snatch, 60 kg · 24 Nov 2026, 18:05."""
         at = _filmed_at(shown)
         moment = time.strftime("%H:%M", time.localtime(at))
-        words = self._cards.wording.movement(MovementWording.of(shown.entry))
+        words = self._cards.wording.movement(shown.entry.target)
         return f"{words} · {date_words(self._source.texts, at)}, {moment}"
 
     def _values(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 
 from agent.outbox.corrections import OPEN, Resend, ResendState
-from agent.outbox.models import Capture, Entry
+from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.queries import ShownClip
 from agent.outbox.results import FollowUp, FollowUpState, Number, Result, VideoState
 from agent.outbox.roster import key_of
@@ -35,7 +35,6 @@ from agent.web.i18n import (
     REASONS,
     RESENDS,
     WARNINGS,
-    MovementWording,
     Texts,
     Wording,
 )
@@ -308,7 +307,7 @@ class ClipCard:
     key: str | None  # names whose it is in addresses; None: nobody's who has a page
     is_known: bool  # whose it is
     movement: str
-    shows: MovementWording  # the same, to be edited
+    shows: ClipTarget  # the same, to be edited
     facts: tuple[str, ...]  # repetitions, length
     filmed_at: float | None  # Unix time
     state: str  # in words
@@ -410,8 +409,8 @@ class CardBuilder:
             who=seen.name or self._texts.gettext("Unassigned"),
             key=_key(entry),
             is_known=seen.name is not None,
-            movement=self.wording.movement(MovementWording.of(entry)),
-            shows=MovementWording.of(entry),
+            movement=self.wording.movement(entry.target),
+            shows=entry.target,
             facts=tuple(self._facts(seen.shown)),
             filmed_at=entry.filmed_at,
             state=self._texts.gettext(ENTRY_STATES["fresh" if is_fresh else entry.state]),

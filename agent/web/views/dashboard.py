@@ -8,8 +8,9 @@ from agent.delivery.scheduling import read_uplink_status
 from agent.disk.space import DiskSpace
 from agent.exercises import EXERCISES
 from agent.intake.left_behind import REMEDIES, WORDS, LeftFootage, left_behind
-from agent.outbox.assignments import Assignment, AssignmentLayer
+from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.disk import read_disk
+from agent.outbox.models import ClipTarget
 from agent.outbox.roster import RosterAthlete, key_of
 from agent.station.assignments import AssignmentStatus, assignment_status, last_combination, rotates
 from agent.station.camera import CameraState
@@ -23,7 +24,6 @@ from agent.web.i18n import (
     STATES,
     UPLOADS_PAUSED,
     UPLOADS_PAUSED_OTHERWISE,
-    MovementWording,
     Texts,
     Wording,
 )
@@ -42,7 +42,7 @@ class StationCard:
     id: int  # of the assignment
     key: str
     name: str
-    movement: MovementWording
+    movement: ClipTarget
     words: str
     mass: str | None
     since: int | None  # Unix time; None: since ever
@@ -59,7 +59,7 @@ class RosterEntry:
     name: str
     is_guest: bool
     is_here: bool
-    last: MovementWording
+    last: ClipTarget
     words: str | None  # what they did last; None where they were never assigned
 
 
@@ -98,15 +98,16 @@ class People:
         now, said = self._source.now(), stands.assignment
         if said is None:
             return None
-        movement = self._movement_of(said)
-        is_weighed = movement.mass_kg is not None
+        default = self._source.rules.default
+        movement = replace(said.target, activity=said.activity or default.activity)
+        mass_kg = movement.barbell_mass_kg
         return StationCard(
             id=said.id or 0,
             key=key_of(said.user_id, said.guest_id),
             name=name_of(self._outbox, *said.who) or "",
             movement=movement,
             words=self._wording.movement(movement),
-            mass=self._wording.mass(movement.mass_kg or 0.0) if is_weighed else None,
+            mass=None if mass_kg is None else self._wording.mass(mass_kg),
             since=None if stands.since_s is None else round(now.utc_s - stands.since_s),
             left=self._source.texts.duration(stands.left_s or 0.0) if stands.asks else None,
             is_default=said.layer is AssignmentLayer.STATION,
@@ -155,7 +156,7 @@ class People:
             QueueEntry(
                 id=queued.id,
                 name=name_of(self._outbox, queued.target.user_id, queued.target.guest_id) or "",
-                words=self._wording.movement(MovementWording.of(queued.target)),
+                words=self._wording.movement(queued.target),
             )
             for queued in self._outbox.queue.all()
         ]
@@ -166,7 +167,7 @@ class People:
 
     def _person(self, athlete: RosterAthlete, *, here: str | None) -> RosterEntry:
         did = last_combination(self._outbox, athlete.key) if athlete.last_assigned_at else None
-        last = MovementWording.of(did or self._source.rules.default)
+        last = did or self._source.rules.default
         return RosterEntry(
             key=athlete.key,
             name=athlete.name,
@@ -174,14 +175,6 @@ class People:
             is_here=athlete.key == here,
             last=last,
             words=None if did is None else self._wording.movement(last),
-        )
-
-    def _movement_of(self, said: Assignment) -> MovementWording:
-        return MovementWording(
-            activity=said.activity or self._source.rules.default.activity,
-            exercise=said.exercise,
-            mass_kg=said.barbell_mass_kg,
-            incline_deg=said.incline_deg,
         )
 
 

@@ -13,15 +13,16 @@ from jinja2.ext import InternationalizationExtension
 from agent.errors import AnalysisFault
 from agent.exercises import EXERCISES as OFFERED
 from agent.outbox.corrections import OPEN
+from agent.outbox.models import ClipTarget
 from agent.outbox.results import FollowUpState
-from agent.outbox.states import EntryState, Reason
+from agent.outbox.states import EntryState, Reason, Recipient
 from agent.settings import Settings
 from agent.settings.model import LOCALES
 from agent.station.attribution import ClipWarning
 from agent.station.status import StationStatus
 from agent.web import i18n
 from agent.web.app import station_templates
-from agent.web.i18n import LB_KG, MovementWording, Texts, Wording
+from agent.web.i18n import LB_KG, Texts, Wording
 from analysis.quality import TEXTS as ANALYSIS_REMARKS
 from tests import messages
 from tests.conftest import REPOSITORY
@@ -180,7 +181,11 @@ def test_masses_are_shown_in_pounds_and_kept_in_kilograms() -> None:
 
     assert wording.kilograms(135) == round(135 * LB_KG, 2) == 61.23
     assert wording.shown(61.23) == 135.0
-    done = MovementWording(
-        activity="weightlifting", exercise="clean_and_jerk", mass_kg=61.23, incline_deg=None
+    done = ClipTarget(
+        recipient=Recipient.UNKNOWN,
+        user_id=None,
+        activity="weightlifting",
+        exercise="clean_and_jerk",
+        barbell_mass_kg=61.23,
     )
     assert wording.movement(done) == "Clean and jerk, 135 lb"
