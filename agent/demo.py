@@ -522,7 +522,7 @@ def _take_events(outbox: Outbox) -> Iterator[LiveEvent]:
 
 def _since_effort_s(outbox: Outbox, entry: Entry) -> float:
     """Return how long ago the movement of a take ended, by the clock of its recorder."""
-    source, capture = outbox.files.sources(entry.id)[-1]
+    source, capture = outbox.entries.sources(entry.id)[-1]
     took = [take for take in outbox.takes.of(capture) if take.number == source.take_number]
     sidecar = capture.evidence.sidecar
     if sidecar is None or not took:

@@ -346,7 +346,7 @@ def _story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
         matches = [
             f"SPOTTER_CLIP={subject.clip_code}",
             f"SPOTTER_ENTRY={subject.name}",
-            *(f"SPOTTER_CAPTURE=c{number}" for number in captures),
+            *(f"SPOTTER_CAPTURE={capture.name}" for capture in captures),
         ]
     return {
         "of": subject.name,

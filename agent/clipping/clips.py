@@ -668,7 +668,7 @@ class ClipRecutter:
 
     def _replace(self, entry: Entry) -> Entry | None:
         """Cut a clip whose file is damaged from its capture."""
-        clip = self._cut(entry, self._outbox.files.sources(entry.id))
+        clip = self._cut(entry, self._outbox.entries.sources(entry.id))
         return self._outbox.files.mend(entry, clip, now_s=self._now().utc_s)
 
     def _shrink(self, entry: Entry) -> Entry | None:

@@ -375,17 +375,15 @@ class ResendStage:
         return present and clip.stat().st_size == old.clip_bytes
 
     def _new_entry(self, resend: Resend, old: Entry) -> NewEntry:
-        sources = self._outbox.resends.sources_of(old.id)
-        named_by = sources[-1]  # of a clip over two recordings, the second
-        capture = self._outbox.captures.by_id(named_by.capture_id)
-        assert capture is not None  # rows are never deleted
+        cut_from = self._outbox.entries.sources(old.id)
+        named_by, capture = cut_from[-1]  # of a clip over two recordings, the second
         generation = self._outbox.resends.next_generation(named_by)
         code = derive_clip_code(capture.sha256, named_by.take_number, generation)
         suffix = Path(old.stored_name).suffix
         return NewEntry(
             clip_code=code,
             generation=generation,
-            sources=sources,
+            sources=tuple(source for source, _ in cut_from),
             state=EntryState.READY,
             reason=None,
             due_at=self._now().utc_s,

@@ -79,10 +79,9 @@ class PreflightCheck:
         Or it was changed, and may go at its next turn.
         """
         self._bring_back()
-        for capture_id in self._outbox.entries.captures_of(entry.id):
-            capture = self._outbox.captures.by_id(capture_id)
-            original = _Original.AS_IT_WAS if capture is None else self._look_at(capture)
-            if capture is None or original is _Original.AS_IT_WAS:
+        for capture in self._outbox.entries.captures_of(entry.id):
+            original = self._look_at(capture)
+            if original is _Original.AS_IT_WAS:
                 continue
             if original is _Original.COPIED:
                 return False
@@ -183,9 +182,8 @@ class PreflightCheck:
 
     def _recut_elsewhere(self, entry: Entry, grown: Capture) -> None:
         """Let the other recording of a clip over two be analysed again: its part is whole."""
-        for capture_id in self._outbox.entries.captures_of(entry.id):
-            other = self._outbox.captures.by_id(capture_id)
-            if other is not None and other.id != grown.id and other.state is CaptureState.ANALYSED:
+        for other in self._outbox.entries.captures_of(entry.id):
+            if other.id != grown.id and other.state is CaptureState.ANALYSED:
                 now_s = self._now().utc_s
                 self._outbox.takes.reset(other, now_s=now_s)
                 self._outbox.captures.move(other, CaptureState.CAPTURED, now_s=now_s)

@@ -432,11 +432,8 @@ class Neighbour:
 class JoinCandidates:
     """Which clips hold what is close to a capture."""
 
-    def __init__(
-        self, database: OutboxDatabase, captures: Captures, takes: Takes, entries: Entries
-    ) -> None:
+    def __init__(self, database: OutboxDatabase, takes: Takes, entries: Entries) -> None:
         self._db = database
-        self._captures = captures
         self._takes = takes
         self._entries = entries
 
@@ -451,7 +448,7 @@ class JoinCandidates:
         """Return the clips that wait for the next recording, with what they were cut from."""
         rows = self._db.rows(WAITING, {"reason": Reason.NEXT_RECORDING})
         entries = [Entry.from_row(row) for row in rows]
-        return [(entry, [c for _, c in self._cut_from(entry.id)]) for entry in entries]
+        return [(entry, [c for _, c in self._entries.sources(entry.id)]) for entry in entries]
 
     def behind(self, capture: Capture) -> list[Capture]:
         """Return the captures that were ingested behind one, the oldest first."""
@@ -476,7 +473,7 @@ class JoinCandidates:
         assert entry is not None  # it was found by its id
         if entry.state is EntryState.DISCARDED and entry.reason in _NOT_SHOWN:
             return None
-        cut_from = self._cut_from(entry_id)
+        cut_from = self._entries.sources(entry_id)
         takes = [
             take
             for source, capture in cut_from
@@ -491,18 +488,6 @@ class JoinCandidates:
             captures=tuple(capture for _, capture in cut_from),
             takes=tuple(takes),
         )
-
-    def _cut_from(self, entry_id: int) -> list[tuple[ClipSource, Capture]]:
-        rows = self._db.rows(
-            """
-            SELECT capture_id, take_number, start_s, end_s FROM entry_capture
-             WHERE entry_id = ? ORDER BY position
-            """,
-            (entry_id,),
-        )
-        sources = [ClipSource(**row) for row in rows]
-        found = [(source, self._captures.by_id(source.capture_id)) for source in sources]
-        return [(source, capture) for source, capture in found if capture is not None]
 
 
 NEAR = """

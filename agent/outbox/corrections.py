@@ -145,17 +145,6 @@ class Resends:
             ),
         )
 
-    def sources_of(self, entry_id: int) -> tuple[ClipSource, ...]:
-        """Return what a clip was cut from, in order."""
-        rows = self._db.rows(
-            """
-            SELECT capture_id, take_number, start_s, end_s FROM entry_capture
-             WHERE entry_id = ? ORDER BY position
-            """,
-            (entry_id,),
-        )
-        return tuple(ClipSource(**row) for row in rows)
-
     def next_generation(self, source: ClipSource) -> int:
         """Return the generation of a take that was never sent."""
         row = self._db.row(

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 
 from agent.outbox.database import OutboxDatabase, Row, built
-from agent.outbox.models import ClipTarget, Entry, LookFirst, NewEntry
+from agent.outbox.models import Capture, ClipSource, ClipTarget, Entry, LookFirst, NewEntry
 from agent.outbox.states import ENTRY_MOVES, EntryState, Reason
 
 
@@ -180,13 +180,14 @@ class Entries:
             (capture_id, json.dumps(sorted(numbers))),
         )
 
-    def captures_of(self, entry_id: int) -> list[int]:
-        """Return the ids of the captures that a clip was cut from, in order."""
-        rows = self._db.rows(
-            "SELECT capture_id FROM entry_capture WHERE entry_id = ? ORDER BY position",
-            (entry_id,),
-        )
-        return [int(row["capture_id"]) for row in rows]
+    def sources(self, entry_id: int) -> list[tuple[ClipSource, Capture]]:
+        """Return what a clip was cut from, in order."""
+        rows = self._db.rows(SOURCES, (entry_id,))
+        return [(built(ClipSource, row), Capture.from_row(row)) for row in rows]
+
+    def captures_of(self, entry_id: int) -> list[Capture]:
+        """Return the captures that a clip was cut from, in order."""
+        return [capture for _, capture in self.sources(entry_id)]
 
     def stored_names(self) -> set[str]:
         """Return the names of every clip file a row stands for, cleared ones included."""
@@ -364,6 +365,13 @@ class Entries:
 
 
 LOST_AT = "SELECT lost_at FROM ledger_mark WHERE id = 1 AND lost_at IS NOT NULL"
+
+SOURCES = """
+SELECT capture.*, entry_capture.capture_id, entry_capture.take_number,
+       entry_capture.start_s, entry_capture.end_s
+  FROM entry_capture JOIN capture ON capture.id = entry_capture.capture_id
+ WHERE entry_capture.entry_id = ? ORDER BY entry_capture.position
+"""
 
 HAS_DELIVERED = """
 SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)

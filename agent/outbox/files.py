@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.outbox.database import OutboxDatabase
-from agent.outbox.models import SMALLER, Capture, ClipFile, ClipSource, Entry
+from agent.outbox.models import SMALLER, Capture, ClipFile, Entry
 from agent.outbox.states import UNSETTLED_ENTRIES, EntryState, FileState, Reason
 from agent.text import plain_name
 
@@ -79,22 +79,6 @@ class Files:
             key=lambda entry: entry.id,
         )
 
-    def sources(self, entry_id: int) -> list[tuple[ClipSource, Capture]]:
-        """Return what a clip was cut from, in order."""
-        return [
-            (
-                ClipSource(
-                    capture_id=capture.id,
-                    take_number=int(row["take_number"]),
-                    start_s=float(row["start_s"]),
-                    end_s=float(row["end_s"]),
-                ),
-                capture,
-            )
-            for row in self._db.rows(SOURCES, (entry_id,))
-            for capture in [Capture.from_row(row)]
-        ]
-
     def mend(self, entry: Entry, clip: ClipFile, *, now_s: float) -> Entry | None:
         """Record that a clip was cut again; what was held for its damage alone is ready again."""
         remarks = tuple(remark for remark in entry.remarks if remark != SMALLER)
@@ -152,12 +136,6 @@ DAMAGED = (
 SETTLED_DAMAGE = """
 UPDATE entry SET file_state = 'present'
  WHERE file_state = 'damaged' AND state IN ('uploaded', 'completed', 'discarded')
-"""
-
-SOURCES = """
-SELECT capture.*, entry_capture.take_number, entry_capture.start_s, entry_capture.end_s
-  FROM entry_capture JOIN capture ON capture.id = entry_capture.capture_id
- WHERE entry_capture.entry_id = ? ORDER BY entry_capture.position
 """
 
 MEND = """

@@ -192,9 +192,7 @@ def life(outbox: Outbox, subject: Capture | Entry) -> list[HistoryLine]:
         events = outbox.events.of_capture(subject.id)
         return capture_life(subject, events, verdict=report.get("verdict"))
     lines = []
-    for number in outbox.entries.captures_of(subject.id):
-        capture = outbox.captures.by_id(number)
-        assert capture is not None  # rows are never deleted
+    for capture in outbox.entries.captures_of(subject.id):
         lines += life(outbox, capture)
     events = outbox.events.of_entry(subject.id)
     lines += entry_life(subject, events, outbox.attempts.of_entry(subject.id))
@@ -212,12 +210,14 @@ def _entry_story(outbox: Outbox, entry: Entry) -> dict[str, object]:
     return {
         **_with_times(plain),
         "meaning": reason_text(entry.reason),
-        "captures": [f"c{number}" for number in captures],
-        "filmed_by": [_recorded(outbox, number) for number in captures],
+        "captures": [capture.name for capture in captures],
+        "filmed_by": [_recorded(capture) for capture in captures],
         "sent_anew": _resent(outbox, entry),
         "analysis": None if followed is None else _analysis(followed),
         "next_look_at": None if followed is None else iso_utc(followed.follow_up.due_at),
-        "picture": [told for number in captures for told in _picture(outbox.takes.report(number))],
+        "picture": [
+            told for capture in captures for told in _picture(outbox.takes.report(capture.id))
+        ],
         "tries": [
             {
                 "kind": attempt.kind,
@@ -270,10 +270,8 @@ def _capture_story(outbox: Outbox, capture: Capture) -> dict[str, object]:
     }
 
 
-def _recorded(outbox: Outbox, capture_id: int) -> str:
+def _recorded(capture: Capture) -> str:
     """Return what the recording time of a capture rests on."""
-    capture = outbox.captures.by_id(capture_id)
-    assert capture is not None  # rows are never deleted
     return capture.recorded_detail or capture.recorded_by or "not known yet"
 
 

@@ -68,7 +68,7 @@ class Outbox(AbstractContextManager["Outbox"]):
         self.dates = Dates(database)
         self.limits = Limits(database)
         self.events = Events(database)
-        self.joins = JoinCandidates(database, self.captures, self.takes, self.entries)
+        self.joins = JoinCandidates(database, self.takes, self.entries)
         self.files = Files(database)
         self.listing = Listing(database)
         self.clearing = CleanupQueries(database)

@@ -688,9 +688,7 @@ def find_capture(outbox: Outbox, wanted: str) -> Capture:
     subject = find(outbox, wanted)
     if isinstance(subject, Capture):
         return subject
-    capture = outbox.captures.by_id(outbox.entries.captures_of(subject.id)[0])
-    assert capture is not None  # a clip's capture is never deleted
-    return capture
+    return outbox.entries.captures_of(subject.id)[0]
 
 
 def add_take(
@@ -769,7 +767,7 @@ def _refuse_if_joined(outbox: Outbox, capture: Capture) -> None:
     for entry in outbox.entries.of_capture(capture.id):
         captures = outbox.entries.captures_of(entry.id)
         if len(captures) > 1 and entry.state is not EntryState.DISCARDED:
-            names = " and ".join(f"c{number}" for number in captures)
+            names = " and ".join(capture.name for capture in captures)
             raise RequestError(
                 f"{entry.name} is one clip of {names}",
                 hint=f"discard {entry.name} first, then clip its parts: spotter takes add",

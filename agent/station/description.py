@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -287,7 +287,7 @@ def _of_capture(scene: StationData, capture: Capture) -> Document:
 def _of_clip(scene: StationData, entry: Entry) -> Document:
     outbox, folder = scene.outbox, scene.folder
     history, followed = story(outbox, entry), outbox.sessions.of(entry)
-    captures = [outbox.captures.by_id(number) for number in outbox.entries.captures_of(entry.id)]
+    captures = outbox.entries.captures_of(entry.id)
     poster, strip = folder.pictures_of(entry.clip_code)
     files = {
         "clip": folder.clips / entry.stored_name,
@@ -310,7 +310,7 @@ def _of_clip(scene: StationData, entry: Entry) -> Document:
             "incline_degree": entry.incline_deg,
         },
         "recorded_at": iso_utc(entry.filmed_at),
-        "recordings": [_recording(scene, one) for one in captures if one is not None],
+        "recordings": [_recording(scene, capture) for capture in captures],
         "clip": {
             "seconds": round(entry.clip_seconds, 2),
             "bytes": entry.clip_bytes,
@@ -352,8 +352,7 @@ def _clock_fault(outbox: Outbox, subject: Capture | Entry) -> str | None:
     """Say where the station's own clock is why nobody knows who is in a clip."""
     if isinstance(subject, Capture) or subject.reason != Reason.RECORDING_TIME_UNKNOWN:
         return None
-    captures = _known(outbox.captures.by_id(n) for n in outbox.entries.captures_of(subject.id))
-    seen = [capture.evidence for capture in captures]
+    seen = [capture.evidence for capture in outbox.entries.captures_of(subject.id)]
     if not all(one.appeared.trusted for one in seen):
         when = "when the recording arrived"
     elif not all(said.starts.trusted for said in outbox.assignments.all()):
@@ -361,10 +360,6 @@ def _clock_fault(outbox: Outbox, subject: Capture | Entry) -> str | None:
     else:
         return None
     return f"this station's clock was not synchronised (NTP) {when}: check it with timedatectl"
-
-
-def _known(captures: Iterable[Capture | None]) -> list[Capture]:
-    return [capture for capture in captures if capture is not None]
 
 
 def _texts(warnings: object) -> list[str]:

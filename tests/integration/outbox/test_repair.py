@@ -97,7 +97,7 @@ def test_a_clip_that_was_cut_again_goes_where_it_was(box: Box) -> None:
     box.start()
 
     for entry in box.outbox.files.damaged():
-        clip = new_entry(box.outbox.files.sources(entry.id)[0][1]).clip
+        clip = new_entry(box.outbox.entries.sources(entry.id)[0][1]).clip
         assert box.outbox.files.mend(entry, clip, now_s=NOW_S) is not None
 
     assert box.after("ready") == ("ready", None, FileState.PRESENT)

@@ -124,7 +124,7 @@ def _filmed_s(outbox: Outbox, code: str) -> tuple[float, float]:
     entry = outbox.entries.by_code(code)
     assert entry is not None
     times_s: list[float] = []
-    for source, capture in outbox.files.sources(entry.id):
+    for source, capture in outbox.entries.sources(entry.id):
         sidecar = capture.evidence.sidecar
         assert sidecar is not None
         times_s += [sidecar.start.utc_s + at_s for at_s in (source.start_s, source.end_s)]
