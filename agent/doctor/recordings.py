@@ -278,28 +278,25 @@ _MOST = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PendingFile:
-    """One file in the capture folder."""
+    """One video in the capture folder."""
 
     name: str
     quiet_s: float  # since it was last written
-    is_video: bool  # by its name
     is_written: bool  # somebody has it open for writing
     may_be_taken: bool = True  # the daemon may read it and move it
 
 
-def judge_pending(
-    files: Collection[PendingFile], *, settle_s: float, suffixes: Collection[str]
-) -> CheckResult:
-    """Judge what is in the capture folder of a station that runs."""
+def judge_pending(files: Collection[PendingFile], *, settle_s: float) -> CheckResult:
+    """Judge the videos in the capture folder of a station that runs."""
     name = "files in the folder"
-    closed = [f for f in files if f.is_video and not f.may_be_taken]
+    closed = [f for f in files if not f.may_be_taken]
     if closed:
         return broken(
             name,
             f"{len(closed)} cannot be read and moved by the service, such as {closed[0].name}",
             f"spotter show {closed[0].name!r}",
         )
-    stuck = [f for f in files if f.is_video and f.quiet_s > settle_s + _MUST_BE_IN_S]
+    stuck = [f for f in files if f.quiet_s > settle_s + _MUST_BE_IN_S]
     if stuck:
         open_ones = [f for f in stuck if f.is_written]
         first = (open_ones or stuck)[0]
@@ -310,10 +307,6 @@ def judge_pending(
             f"no writes for {first.quiet_s / 60:.0f} min, {why}",
             f"spotter show {first.name!r}",
         )
-    others = [f.name for f in files if not f.is_video]
-    if others:
-        left = UnrecognisedFiles(count=len(others), names=tuple(others[:3]))
-        return judge_left(left, suffixes=suffixes)
     return fine(name, f"{len(files)} in progress" if files else "none")
 
 
@@ -367,10 +360,9 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
         return []  # said by the check of the folders
     last_at, camera = _camera(station)
     findings = [judge_last(last_at, camera, now_s=station.now.utc_s)]
-    suffixes = settings.capture.suffixes
     left = left_behind(settings, now_s=station.now.utc_s)
     if left.unrecognised.count:
-        findings.append(judge_left(left.unrecognised, suffixes=suffixes))
+        findings.append(judge_left(left.unrecognised, suffixes=settings.capture.suffixes))
     findings += [
         warning("files in the folder", one.words().rstrip("."), one.remedy)
         for one in left.footage
@@ -379,9 +371,8 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
     if station.runs:
         findings.append(
             judge_pending(
-                [file for file in _pending_files(station) if file.is_video],
+                list(_pending_files(station)),
                 settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
-                suffixes=suffixes,
             )
         )
     return findings
@@ -414,15 +405,15 @@ def _pending_files(station: StationUnderTest) -> Iterator[PendingFile]:
     suffixes = station.settings.capture.suffixes
     daemon = service_user_of(station.folder.root)
     for path in files_in(station):
+        if path.suffix.lower() not in suffixes:
+            continue
         with suppress(OSError):
             quiet_s = station.now.utc_s - path.lstat().st_mtime
-            is_video = path.suffix.lower() in suffixes
             may_be_taken = may_take(path, daemon)
             yield PendingFile(
                 name=printable_file_name(path.name),
                 quiet_s=quiet_s,
-                is_video=is_video,
                 # Whoever may not read a file cannot ask whether somebody writes it, either.
-                is_written=is_video and may_be_taken and writer_state(path) is WriterState.OPEN,
+                is_written=may_be_taken and writer_state(path) is WriterState.OPEN,
                 may_be_taken=may_be_taken,
             )

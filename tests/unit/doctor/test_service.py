@@ -15,6 +15,7 @@ from agent.doctor.recordings import (
     judge_audit,
     judge_lane,
     judge_last,
+    judge_left,
     judge_pending,
     judge_rebuilt,
     judge_titles,
@@ -30,6 +31,7 @@ from agent.doctor.service import (
     waiting_for_daemon,
     waiting_words,
 )
+from agent.intake.left_behind import UnrecognisedFiles
 from agent.outbox.consistency import Audit
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import LaneState
@@ -220,26 +222,22 @@ def test_a_malformed_key_is_told_apart_from_a_missing_one(
 
 
 def test_a_file_that_does_not_settle_and_a_name_that_is_no_videos() -> None:
-    held = PendingFile(name="set.mp4", quiet_s=600, is_video=True, is_written=True)
+    held = PendingFile(name="set.mp4", quiet_s=600, is_written=True)
     alone = replace(held, is_written=False)
-    closed = PendingFile(
-        name="own.mp4", quiet_s=1, is_video=True, is_written=False, may_be_taken=False
-    )
-    text = PendingFile(name="notes.txt", quiet_s=600, is_video=False, is_written=False)
+    closed = PendingFile(name="own.mp4", quiet_s=1, is_written=False, may_be_taken=False)
+    text = UnrecognisedFiles(count=1, names=("notes.txt",))
     fresh = replace(held, quiet_s=5)
 
     told(
-        judge_pending([held, alone], settle_s=90, suffixes=()),
+        judge_pending([held, alone], settle_s=90),
         Severity.WARNING,
         "open for writing",
         "show",
     )
-    told(
-        judge_pending([held, closed], settle_s=90, suffixes=()), Severity.BROKEN, "own.mp4", "show"
-    )
-    told(judge_pending([alone], settle_s=90, suffixes=()), Severity.WARNING, "not ingested")
-    told(judge_pending([text], settle_s=90, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
-    told(judge_pending([fresh], settle_s=90, suffixes=()), Severity.FINE, "1 in progress")
+    told(judge_pending([held, closed], settle_s=90), Severity.BROKEN, "own.mp4", "show")
+    told(judge_pending([alone], settle_s=90), Severity.WARNING, "not ingested")
+    told(judge_left(text, suffixes=(".mp4",)), Severity.WARNING, ".txt", ".mp4")
+    told(judge_pending([fresh], settle_s=90), Severity.FINE, "1 in progress")
 
 
 def test_a_camera_that_is_silent() -> None:
