@@ -136,11 +136,8 @@ class Erasures:
 
     def entries_of(self, forgetting: Erasure) -> list[Entry]:
         """Return an athlete's clips, oldest first."""
-        if forgetting.user_id is not None:
-            query, value = "SELECT * FROM entry WHERE user_id = ? ORDER BY id", forgetting.user_id
-            return self._db.all(Entry.from_row, query, (value,))
-        query = "SELECT * FROM entry WHERE guest_id = ? ORDER BY id"
-        return self._db.all(Entry.from_row, query, (forgetting.guest_id,))
+        query = "SELECT * FROM entry WHERE user_id = :user OR guest_id = :guest ORDER BY id"
+        return self._db.all(Entry.from_row, query, _who(forgetting))
 
     def leave_the_roster(self, forgetting: Erasure) -> None:
         """Take an athlete out of roster, queue and groups, and unlink their cards."""

@@ -78,17 +78,11 @@ class Listing:
         rows = self._db.rows("SELECT * FROM entry WHERE session_id = ?", (session_id,))
         return _as_entries(rows)
 
-    def of_athlete(self, user_id: str, *, most: int) -> list[Entry]:
-        """Return an athlete's latest clips, the newest first."""
+    def of_person(self, user_id: str | None, guest_id: int | None, *, most: int) -> list[Entry]:
+        """Return the latest clips of an athlete or a guest, the newest first."""
         rows = self._db.rows(
-            "SELECT * FROM entry WHERE user_id = ? ORDER BY id DESC LIMIT ?", (user_id, most)
-        )
-        return _as_entries(rows)
-
-    def of_guest(self, guest_id: int, *, most: int) -> list[Entry]:
-        """Return a guest's latest clips, the newest first."""
-        rows = self._db.rows(
-            "SELECT * FROM entry WHERE guest_id = ? ORDER BY id DESC LIMIT ?", (guest_id, most)
+            "SELECT * FROM entry WHERE user_id = ? OR guest_id = ? ORDER BY id DESC LIMIT ?",
+            (user_id, guest_id, most),
         )
         return _as_entries(rows)
 

@@ -199,12 +199,4 @@ ENTRY_MOVES: dict[EntryState, frozenset[EntryState]] = {
 }
 
 # Undelivered: nothing but an acknowledgement or a person's word may remove their files.
-UNSETTLED_ENTRIES = frozenset(
-    {
-        EntryState.READY,
-        EntryState.HELD,
-        EntryState.UPLOADING,
-        EntryState.UNCERTAIN,
-        EntryState.DEAD,
-    }
-)
+UNSETTLED_ENTRIES = UNSENT | BEING_SENT

@@ -122,15 +122,13 @@ def _by_key(outbox: Outbox, key: str) -> FoundAthlete | None:
         return None  # it cannot be a user_id
     if athlete is not None:
         return _found_athlete(outbox, athlete)
-    clips = tuple(outbox.listing.of_athlete(key, most=MOST))
+    clips = tuple(outbox.listing.of_person(key, None, most=MOST))
     return FoundAthlete(key=key, name=None, clips=clips) if clips else None
 
 
 def _found_athlete(outbox: Outbox, athlete: RosterAthlete) -> FoundAthlete:
-    if athlete.user_id is None:
-        clips = outbox.listing.of_guest(athlete.id, most=MOST)
-    else:
-        clips = outbox.listing.of_athlete(athlete.user_id, most=MOST)
+    guest_id = athlete.id if athlete.user_id is None else None
+    clips = outbox.listing.of_person(athlete.user_id, guest_id, most=MOST)
     return FoundAthlete(key=athlete.key, name=athlete.name, clips=tuple(clips))
 
 
