@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -259,14 +260,13 @@ def _confirm(user_id: str, owned: ErasurePreview, *, also_at_api: bool) -> None:
         raise RequestError("nothing was changed")
 
 
-def _tell(document: dict[str, object]) -> None:
+def _tell(document: dict[str, Any]) -> None:
     retried = document.get("retried")
     if isinstance(retried, int):
         click.echo(f"retried: {counted(retried, 'refused deletion')}")
     if document["user_id"] is not None:
         _tell_erased(document)
     erasures, still_open = document["erasures"], document["open"]
-    assert isinstance(erasures, list) and isinstance(still_open, list)  # made above
     sessions = [session for erasure in erasures for session in erasure["sessions"]]
     for state, words in (
         ("deleted", "deleted at the API"),
@@ -284,16 +284,13 @@ def _tell(document: dict[str, object]) -> None:
     if not sessions:
         click.echo("at the API: no session of this station")
     if "receipt" in document:
-        paths = document["receipt"]
-        assert isinstance(paths, list)  # made above
-        click.echo(f"receipt: {' and '.join(paths)}")
+        click.echo(f"receipt: {' and '.join(document['receipt'])}")
         if still_open:
             click.echo("it lists what is still pending; write it again later with --receipt")
 
 
-def _tell_erased(document: dict[str, object]) -> None:
+def _tell_erased(document: dict[str, Any]) -> None:
     who, clips, waits_for = document["user_id"], document["clips"], document["waits_for"]
-    assert isinstance(waits_for, list) and isinstance(clips, int)  # made above
     click.echo(f"deleted from this box: {counted(clips, 'clip')} of {who}")
     if waits_for:
         click.echo(

@@ -36,7 +36,7 @@ from agent.text import counted
 _MOST = 3  # named in a line; the others are counted
 
 
-def attention_documents(outbox: Outbox) -> dict[str, object]:
+def attention_documents(outbox: Outbox) -> dict[str, Any]:
     """Return the parts `set_aside` and `fails_at_server` of the status."""
     return {
         "set_aside": outbox.listing.set_aside(),
@@ -44,10 +44,9 @@ def attention_documents(outbox: Outbox) -> dict[str, object]:
     }
 
 
-def attention_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+def attention_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the same for people; nothing where there is nothing."""
     aside, failing = document["set_aside"], document["fails_at_server"]
-    assert isinstance(aside, list) and isinstance(failing, list)  # made above
     lines = []
     if aside:
         named = [f"{row['id']} {row['capture']} ({row['reason']})" for row in aside[:_MOST]]
@@ -70,7 +69,7 @@ Lines = list[tuple[str, str]]
 
 def disk_documents(
     settings: Settings, outbox: Outbox, *, running: bool, now_s: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Return the parts `disk`, `intake` and `pauses` of the status."""
     space = DiskSpace(settings.paths.state, min_free_mb=settings.disk.min_free_mb)
     disk = read_disk(outbox.rooms, space, now_s=now_s)
@@ -103,11 +102,10 @@ def _whole(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
 
 
-def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
+def disk_lines(document: dict[str, Any], here: LocalTime) -> Lines:
     """Return the same for people."""
 
     disk, pauses = document["disk"], document["pauses"]
-    assert isinstance(disk, dict) and isinstance(pauses, list)  # made above
     lines = [
         (f"{pause['part']} PAUSED", f"{pause['detail']} (since {here.moment_or(pause['since'])})")
         for pause in pauses
@@ -128,7 +126,7 @@ def disk_lines(document: dict[str, object], here: LocalTime) -> Lines:
     return lines
 
 
-def _outlook(disk: dict[str, object]) -> str:
+def _outlook(disk: dict[str, Any]) -> str:
     full_in_s = disk["full_in_s"]
     if isinstance(full_in_s, int):
         if full_in_s == 0:
@@ -142,7 +140,7 @@ def _set_aside_bytes(settings: Settings) -> int:
     return sum(path.stat().st_size for path in aside.rglob("*") if path.is_file())
 
 
-def line_document(settings: Settings, outbox: Outbox, *, now_s: float) -> dict[str, object]:
+def line_document(settings: Settings, outbox: Outbox, *, now_s: float) -> dict[str, Any]:
     """Return the part `delivery` of the status."""
 
     line = read_uplink_status(outbox, schedule=settings.delivery.schedule, now_s=now_s)
@@ -222,9 +220,10 @@ def _hour(moment: str, here: LocalTime) -> str:
     return here.hour(seconds_of(moment))
 
 
-def page_document(settings: Settings, pauses: object, *, running: bool) -> dict[str, object]:
+def page_document(
+    settings: Settings, pauses: list[dict[str, Any]], *, running: bool
+) -> dict[str, Any]:
     """Return the part `page` of the status: whether the coach's page is served."""
-    assert isinstance(pauses, list)  # made above
     pause = next((pause for pause in pauses if pause["part"] == StageName.PAGE), None)
     listen = settings.web.listen
     return {
@@ -235,7 +234,7 @@ def page_document(settings: Settings, pauses: object, *, running: bool) -> dict[
     }
 
 
-def _page_needs(page: dict[str, object], unit: str) -> list[dict[str, str]]:
+def _page_needs(page: dict[str, Any], unit: str) -> list[dict[str, str]]:
     if page["reason"] is None:
         return []
     text = f"the coach's page is not open: {page['detail']}"
@@ -243,9 +242,8 @@ def _page_needs(page: dict[str, object], unit: str) -> list[dict[str, str]]:
     return [{"what": "page", "told": text, "do": remedy}]
 
 
-def _pause_needs(pauses: object, capture: Path) -> list[dict[str, str]]:
+def _pause_needs(pauses: list[dict[str, Any]], capture: Path) -> list[dict[str, str]]:
     """Return the paused parts, of which a line of its own has the details; the page has its own."""
-    assert isinstance(pauses, list)  # made above
     is_said = {FOLDER_MISSING} if not capture.is_dir() else set()
     return [
         {"what": "paused", "told": f"{pause['part']} is paused", "do": "spotter doctor"}
@@ -316,9 +314,8 @@ def needs_document(
     ]
 
 
-def needs_lines(needs: object) -> list[tuple[str, str]]:
+def needs_lines(needs: list[dict[str, str]]) -> list[tuple[str, str]]:
     """Return the same for people, a line each."""
-    assert isinstance(needs, list)  # made above
     lines = [f"{need['told']} ({need['do']})" for need in needs] or ["none"]
     return [("" if number else "action required", line) for number, line in enumerate(lines)]
 
@@ -326,13 +323,13 @@ def needs_lines(needs: object) -> list[tuple[str, str]]:
 _MOST_COUNTED = 1000
 
 
-def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
+def notices_document(settings: Settings, outbox: Outbox) -> dict[str, Any]:
     """Return the part `notices` of the status: a part for every channel that is on."""
     channels = outbox.channels.all()
     if not channels:
         return {}
 
-    document: dict[str, object] = {}
+    document: dict[str, Any] = {}
     for channel in channels:
         wanted = settings.webhook.events if channel.name == "webhook" else None
         refused, last = outbox.channels.refused(channel.name)
@@ -349,10 +346,9 @@ def notices_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
     return document
 
 
-def notice_lines(document: dict[str, object], here: LocalTime) -> list[tuple[str, str]]:
+def notice_lines(document: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
     """Return the same for people."""
     notices = document["notices"]
-    assert isinstance(notices, dict)  # made above
     return [(name, _words(channel, here)) for name, channel in notices.items()]
 
 
@@ -379,7 +375,7 @@ _WORDS = {
 }
 
 
-def results_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
+def results_document(settings: Settings, outbox: Outbox) -> dict[str, Any]:
     """Return the part `analyses` of the status."""
 
     return {
@@ -390,11 +386,10 @@ def results_document(settings: Settings, outbox: Outbox) -> dict[str, object]:
     }
 
 
-def results_lines(document: dict[str, object]) -> list[tuple[str, str]]:
+def results_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Return the same for people; nothing where nothing was delivered yet."""
 
     results = document["analyses"]
-    assert isinstance(results, dict)  # made above
     counts = results["counts"]
     if not counts:
         return []
@@ -422,7 +417,7 @@ def status(config: Path | None, as_json: bool) -> None:
         _print(document)
 
 
-def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, object]:
+def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, Any]:
     now = read_clock()
     lane = outbox.lanes.get(api_host(settings))
     running, counts = StateFolderLock(state_folder(settings)).is_taken(), outbox.listing.counts()
@@ -468,7 +463,7 @@ def _status(settings: Settings, outbox: Outbox, *, config: Path) -> dict[str, ob
     }
 
 
-def camera_document(camera: Camera, *, now_s: float) -> dict[str, object]:
+def camera_document(camera: Camera, *, now_s: float) -> dict[str, Any]:
     """Return what the camera does, and when it last recorded."""
 
     age_s = camera.age_s(now_s)
@@ -479,7 +474,7 @@ def camera_document(camera: Camera, *, now_s: float) -> dict[str, object]:
     }
 
 
-def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
+def _limit(outbox: Outbox, lane: LaneState) -> dict[str, Any] | None:
     """Return what waits because sessions are used up, or None."""
 
     limited = outbox.limits.limited(lane.uid)
@@ -495,7 +490,7 @@ def _limit(outbox: Outbox, lane: LaneState) -> dict[str, object] | None:
     }
 
 
-def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
+def _api_document(lane: LaneState, *, now_s: float) -> dict[str, Any]:
     return {
         "host": lane.host,
         "reachable": _reachable(lane.paused_reason, lane.answered_at),
@@ -510,7 +505,7 @@ def _api_document(lane: LaneState, *, now_s: float) -> dict[str, object]:
     }
 
 
-def _capture_folder(path: Path, left: LeftBehind) -> dict[str, object]:
+def _capture_folder(path: Path, left: LeftBehind) -> dict[str, Any]:
     others = left.unrecognised
     return {
         "path": str(path),
@@ -523,7 +518,7 @@ def _capture_folder(path: Path, left: LeftBehind) -> dict[str, object]:
     }
 
 
-def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
+def _rebuilt(outbox: Outbox) -> dict[str, Any] | None:
     """Return that the database was damaged and rebuilt, if it ever was."""
 
     rebuilt = outbox.rebuilt()
@@ -537,7 +532,7 @@ def _rebuilt(outbox: Outbox) -> dict[str, object] | None:
     }
 
 
-def _assignment(stands: AssignmentStatus) -> dict[str, object]:
+def _assignment(stands: AssignmentStatus) -> dict[str, Any]:
     rest_s = None if stands.left_s is None else round(stands.left_s)
     return {**assignment_document(stands.assignment), "runs_out_in_s": rest_s}
 
@@ -549,9 +544,8 @@ def _reachable(paused: str | None, answered_at: float | None) -> bool | None:
     return paused in {"server_asks_to_wait", "plan_limit"}
 
 
-def _print(document: dict[str, object]) -> None:
+def _print(document: dict[str, Any]) -> None:
     assignment, api = document["assignment"], document["api"]
-    assert isinstance(assignment, dict) and isinstance(api, dict)  # made above
     running = "running" if document["running"] else "NOT running"
     here = LocalTime(seconds_of(document["at"]))
     lines = [
@@ -600,9 +594,8 @@ def _athlete(assignment: dict[str, Any]) -> str:
     return f"{who}, {movement}" + (f", {mass:g} kg" if mass else "") + rest
 
 
-def _filming(document: dict[str, object]) -> str:
+def _filming(document: dict[str, Any]) -> str:
     filming, camera = document["filming"], document["camera"]
-    assert isinstance(filming, dict) and isinstance(camera, dict)  # made above
     age_s = camera["last_recording_age_s"]
     last = "no recording yet" if age_s is None else f"last recording {duration_words(age_s)} ago"
     if not filming["stopped"]:
@@ -614,17 +607,15 @@ def _filming(document: dict[str, object]) -> str:
     return f"PAUSED, {until}; recordings deleted: {filming['removed_unseen']} ({last})"
 
 
-def _last_recording(camera: object) -> str:
-    assert isinstance(camera, dict)  # made above
+def _last_recording(camera: dict[str, Any]) -> str:
     return "SILENT" if camera["state"] == "silent" else str(camera["state"])
 
 
-def _counts(counts: object) -> str:
-    assert isinstance(counts, dict)  # made above
+def _counts(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {state}" for state, number in counts.items()) or "none yet"
 
 
-def _api(api: dict[str, object], here: LocalTime) -> str:
+def _api(api: dict[str, Any], here: LocalTime) -> str:
     if api["paused"] is not None:
         asked = here.moment_or(api["next_probe_at"], "at once")
         return f"{api['host']}: uploads PAUSED, {api['detail']} (next try {asked})"
@@ -647,14 +638,13 @@ def _limit_lines(api: dict[str, Any], here: LocalTime) -> list[tuple[str, str]]:
     return lines
 
 
-def _last_error(document: dict[str, object], here: LocalTime) -> str:
+def _last_error(document: dict[str, Any], here: LocalTime) -> str:
     if document["last_error"] is None:
         return "none"
     return f"{document['last_error']} ({here.moment_or(document['last_error_at'])})"
 
 
-def _folder_lines(folder: object) -> list[tuple[str, str]]:
-    assert isinstance(folder, dict)  # made above
+def _folder_lines(folder: dict[str, Any]) -> list[tuple[str, str]]:
     missing = "" if folder["present"] else " is MISSING: intake paused"
     left = folder["left_alone"]["told"]
     return [

@@ -6,6 +6,7 @@ Detected, complete, ingested, analysed, cut, tried, looked up, uploaded, deleted
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from agent.clock import Instant, iso_utc
 from agent.outbox.corrections import RESEND_WORDS, Resend
@@ -178,7 +179,7 @@ _TIMES = (
 )
 
 
-def story(outbox: Outbox, subject: Capture | Entry) -> dict[str, object]:
+def story(outbox: Outbox, subject: Capture | Entry) -> dict[str, Any]:
     """Return everything on record about a capture or an entry, ready for JSON."""
     if isinstance(subject, Capture):
         return _capture_story(outbox, subject)

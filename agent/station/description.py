@@ -327,7 +327,7 @@ def _of_clip(scene: StationData, entry: Entry) -> Document:
             if followed is None or followed.result is None
             else len(followed.result.numbers),
         },
-        "warnings": [*entry.remarks, *_texts(history["picture"])],
+        "warnings": [*entry.remarks, *history["picture"]],
         "story": history["story"],
     }
 
@@ -358,11 +358,6 @@ def _clock_fault(outbox: Outbox, subject: Capture | Entry) -> str | None:
     else:
         return None
     return f"this station's clock was not synchronised (NTP) {when}: check it with timedatectl"
-
-
-def _texts(warnings: object) -> list[str]:
-    assert isinstance(warnings, list)  # a story's own
-    return [str(one) for one in warnings]
 
 
 def _person(scene: StationData, person: FoundAthlete) -> str:

@@ -8,6 +8,7 @@ goes when that has ended.  Until then the forgetting is not done, and the daemon
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
@@ -347,10 +348,9 @@ def _erasure(forgetting: Erasure, deletions: Sequence[SessionDeletion]) -> dict[
     }
 
 
-def _open(erasure: Mapping[str, object]) -> list[str]:
+def _open(erasure: Mapping[str, Any]) -> list[str]:
     """Return what is still to happen, a line each."""
     box, sessions = erasure["box"], erasure["sessions"]
-    assert isinstance(box, dict) and isinstance(sessions, list)  # made above
     lines = [] if box["is_done"] else ["the rest on this station"]
     return lines + [
         f"session {one['session_id'] or 'of clip ' + str(one['clip_code'])}: {one['state']}"
@@ -359,7 +359,7 @@ def _open(erasure: Mapping[str, object]) -> list[str]:
     ]
 
 
-def receipt_page(document: Mapping[str, object], *, language: str) -> str:
+def receipt_page(document: Mapping[str, Any], *, language: str) -> str:
     """Return a receipt as a page to print, complete in itself."""
     title = _text(_words(language)["title"])
     return (
@@ -370,11 +370,10 @@ def receipt_page(document: Mapping[str, object], *, language: str) -> str:
     )
 
 
-def receipt_content(document: Mapping[str, object], *, language: str) -> str:
+def receipt_content(document: Mapping[str, Any], *, language: str) -> str:
     """Return what the page of a receipt holds, as HTML in which every value is escaped."""
     words = _words(language)
     erasures, still_open = document["erasures"], document["open"]
-    assert isinstance(erasures, list) and isinstance(still_open, list)  # made above
     facts = [("station", document["station"]), ("athlete", document["athlete"])]
     head = [(words[name], str(value)) for name, value in facts if value is not None]
     head.append((words["made"], str(document["made_at"])))
@@ -404,9 +403,8 @@ _STYLE = (
 )
 
 
-def _section(erasure: Mapping[str, object], words: Mapping[str, str]) -> str:
+def _section(erasure: Mapping[str, Any], words: Mapping[str, str]) -> str:
     box, sessions = erasure["box"], erasure["sessions"]
-    assert isinstance(box, dict) and isinstance(sessions, list)  # made above
     done = str(box["done_at"] or words["not_yet"])
     counts = ", ".join(
         f"{box[name]} {words[name]}"
