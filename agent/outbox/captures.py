@@ -92,9 +92,7 @@ class Captures:
 
     def in_state(self, *states: CaptureState) -> list[Capture]:
         """Return the captures in any of `states`, oldest first."""
-        marks = ", ".join("?" * len(states))
-        query = f"SELECT * FROM capture WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return self._db.all(Capture.from_row, query, [str(s) for s in states])
+        return self._db.in_states(Capture.from_row, "capture", states)
 
     def latest(self, state: CaptureState, *, most: int) -> list[Capture]:
         """Return the captures in a state, the newest first."""
@@ -103,8 +101,7 @@ class Captures:
 
     def any_waits(self) -> bool:
         """Tell whether any capture waits to be analysed."""
-        row = self._db.row("SELECT 1 AS one FROM capture WHERE state = 'captured' LIMIT 1")
-        return row is not None
+        return self._db.has("SELECT 1 FROM capture WHERE state = 'captured' LIMIT 1")
 
     def last_admitted_at(self) -> float | None:
         """Return when a capture was last ingested."""
@@ -156,12 +153,12 @@ class Captures:
         SELECT count(*) AS n FROM capture
          WHERE state = 'discarded' AND reason = ? AND changed_at >= ?
         """
-        return self._db.value(int, query, (reason, since_s)) or 0
+        return self._db.number(query, (reason, since_s))
 
     def count_waiting(self, reason: str) -> int:
         """Return how many captures wait to be analysed for a reason."""
         query = "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND reason = ?"
-        return self._db.value(int, query, (reason,)) or 0
+        return self._db.number(query, (reason,))
 
     def claim_next(self, now_s: float, *, but_not: Collection[int] = ()) -> Capture | None:
         """captured -> analysing, for the oldest one; None where nothing waits."""
@@ -373,7 +370,7 @@ class Takes:
 
     def _insert(self, capture: Capture, take: Take) -> Take:
         query = "SELECT max(number) AS last FROM take WHERE capture_id = ?"
-        last = self._db.value(int, query, (capture.id,)) or 0
+        last = self._db.number(query, (capture.id,))
         numbered = replace(take, number=last + 1)
         values = {name: getattr(numbered, name) for name in Take.__slots__}
         self._db.insert("take", {"capture_id": capture.id, **values})

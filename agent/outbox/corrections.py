@@ -116,9 +116,7 @@ class Resends:
 
     def in_states(self, states: Collection[ResendState]) -> list[Resend]:
         """Return those in any of `states`, oldest first."""
-        marks = ", ".join("?" * len(states))
-        query = f"SELECT * FROM resend WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return self._db.all(Resend.from_row, query, [str(s) for s in states])
+        return self._db.in_states(Resend.from_row, "resend", states)
 
     def move(
         self,

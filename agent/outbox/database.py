@@ -103,12 +103,28 @@ class OutboxDatabase:
         value = None if found is None else next(iter(found.values()))
         return None if value is None else make(value)
 
+    def number(self, sql: str, params: Params = ()) -> int:
+        """Return the whole number that a query gives, as a count; 0 for NULL, or no row."""
+        return self.value(int, sql, params) or 0
+
+    def has(self, sql: str, params: Params = ()) -> bool:
+        """Tell whether a query gives any row."""
+        return self.row(sql, params) is not None
+
+    def in_states(
+        self, make: Callable[[Row], Made], table: str, states: Collection[StrEnum]
+    ) -> list[Made]:
+        """Return what is made of a table's rows in any of `states`, oldest first."""
+        marks = ", ".join("?" * len(states))
+        query = f"SELECT * FROM {table} WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # our own words
+        return self.all(make, query, [str(state) for state in states])
+
     def version(self) -> int:
         """Return a number that changes whenever another connection has written.
 
         It is this thread's own: it is compared with nothing but itself.
         """
-        return self.value(int, "PRAGMA data_version") or 0
+        return self.number("PRAGMA data_version")
 
     def change(self, sql: str, params: Params = ()) -> int:
         """Carry out one writing statement and return how many rows it changed."""
@@ -179,7 +195,7 @@ class OutboxDatabase:
         not write them, and the file system would give them no blocks.  True if any were missing.
         """
         pages, page_bytes = (
-            self.value(int, f"PRAGMA {name}") or 0 for name in ("freelist_count", "page_size")
+            self.number(f"PRAGMA {name}") for name in ("freelist_count", "page_size")
         )
         free = pages * page_bytes
         if free >= size_bytes // 2:

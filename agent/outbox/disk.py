@@ -132,7 +132,7 @@ class DiskHistory:
 
     def delivered_originals_bytes(self) -> int:
         """Return what originals take whose clips are all delivered, and those without a take."""
-        return self._db.value(int, DELIVERED_ORIGINALS) or 0
+        return self._db.number(DELIVERED_ORIGINALS)
 
 
 CAPTURE_WEIGHTS = """

@@ -153,9 +153,7 @@ class Entries:
 
     def in_states(self, states: Collection[EntryState]) -> list[Entry]:
         """Return the entries in any of `states`, oldest first."""
-        marks = ", ".join("?" * len(states))
-        query = f"SELECT * FROM entry WHERE state IN ({marks}) ORDER BY id"  # noqa: S608  # marks only
-        return self._db.all(Entry.from_row, query, [str(s) for s in states])
+        return self._db.in_states(Entry.from_row, "entry", states)
 
     def of_capture(self, capture_id: int) -> list[Entry]:
         """Return the entries of the clips cut from one capture."""
@@ -361,7 +359,7 @@ class Entries:
 
     def has_delivered(self) -> bool:
         """Tell whether any clip of this station ever became a session, or may have."""
-        return self._db.row(HAS_DELIVERED) is not None
+        return self._db.has(HAS_DELIVERED)
 
 
 LOST_AT = "SELECT lost_at FROM ledger_mark WHERE id = 1 AND lost_at IS NOT NULL"
@@ -374,7 +372,7 @@ SELECT capture.*, entry_capture.capture_id, entry_capture.take_number,
 """
 
 HAS_DELIVERED = """
-SELECT 1 AS one WHERE EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)
+SELECT 1 WHERE EXISTS (SELECT 1 FROM entry WHERE session_id IS NOT NULL)
     OR EXISTS (SELECT 1 FROM ledger_mark WHERE id = 1 AND history_lost)
 """  # index: entry_by_session
 
@@ -533,7 +531,7 @@ class DeliveryQueries:
 
     def any_delivered(self, *, after_s: float) -> bool:
         """Tell whether any clip was delivered after a moment."""
-        return self._db.row(ANY_DELIVERED, {"after": after_s}) is not None
+        return self._db.has(ANY_DELIVERED, {"after": after_s})
 
     def largest_delivered_bytes(self) -> int | None:
         """Return the size of the largest clip that was ever delivered; reads all of them."""
@@ -661,7 +659,7 @@ SELECT entry.session_id, entry.clip_code
 """  # index: event_delivered, event_attempt
 
 ANY_DELIVERED = """
-SELECT 1 AS one FROM entry WHERE sent_at > :after AND session_id IS NOT NULL LIMIT 1
+SELECT 1 FROM entry WHERE sent_at > :after AND session_id IS NOT NULL LIMIT 1
 """  # index: entry_by_sending
 
 HELD_BECAUSE = """

@@ -113,26 +113,24 @@ class Erasures:
 
     def is_forgotten(self, user_id: str) -> bool:
         """Tell whether an athlete is being forgotten, or was and has not been assigned since."""
-        row = self._db.row(
+        return self._db.has(
             """
-            SELECT 1 AS one FROM forgetting
+            SELECT 1 FROM forgetting
              WHERE user_id IN (:who, :digest) AND (state = 'begun' OR state = 'done'
                AND NOT EXISTS (SELECT 1 FROM assignment WHERE user_id = :who AND layer = 'coach'))
             """,
             {"who": user_id, "digest": _digest(user_id)},
         )
-        return row is not None
 
     def is_leaving(self, entry: Entry) -> bool:
         """Tell whether a clip is of somebody whose forgetting has begun."""
-        row = self._db.row(
+        return self._db.has(
             """
-            SELECT 1 AS one FROM forgetting
+            SELECT 1 FROM forgetting
              WHERE state = 'begun' AND (user_id = ? OR guest_id = ?)
             """,
             (entry.user_id, entry.guest_id),
         )
-        return row is not None
 
     def entries_of(self, forgetting: Erasure) -> list[Entry]:
         """Return an athlete's clips, oldest first."""
@@ -378,7 +376,7 @@ class SessionDeletions:
         query = (
             "SELECT count(*) AS n FROM session_deletion WHERE state = 'waiting' AND failures = 0"
         )
-        return self._db.value(int, query) or 0
+        return self._db.number(query)
 
     def of_forgetting(self, forgetting_id: int) -> list[SessionDeletion]:
         """Return those of one erasure, oldest first."""

@@ -46,11 +46,11 @@ class Files:
 
     def known(self, stored_name: str) -> bool:
         """Tell whether a clip file has a row."""
-        return self._db.row(KNOWN_CLIP, (stored_name.partition(".")[0],)) is not None
+        return self._db.has(KNOWN_CLIP, (stored_name.partition(".")[0],))
 
     def known_capture(self, sha256: str) -> bool:
         """Tell whether a capture with this content has a row."""
-        return self._db.row(KNOWN_CAPTURE, (sha256,)) is not None
+        return self._db.has(KNOWN_CAPTURE, (sha256,))
 
     def note_gone(self, kind: str, row_id: int, *, now_s: float) -> None:
         """Record that a file, of which nothing undelivered needs it, is not there any more."""
@@ -118,8 +118,8 @@ class Files:
 
 CAPTURES = "SELECT id, stored_name, bytes, state FROM capture WHERE file_state = 'present'"
 CLIPS = "SELECT id, stored_name, clip_bytes, state FROM entry WHERE file_state = 'present'"
-KNOWN_CLIP = "SELECT 1 AS one FROM entry WHERE clip_code = ?"
-KNOWN_CAPTURE = "SELECT 1 AS one FROM capture WHERE sha256 = ?"
+KNOWN_CLIP = "SELECT 1 FROM entry WHERE clip_code = ?"
+KNOWN_CAPTURE = "SELECT 1 FROM capture WHERE sha256 = ?"
 
 NOTE_DAMAGE = """
 UPDATE entry SET file_state = 'damaged', fence = fence + 1, changed_at = :now,
@@ -289,7 +289,7 @@ class ResultCleanup:
 
     def weight_bytes(self) -> int:
         """Return what the files of results take."""
-        return sum(self._db.value(int, query) or 0 for query in (DOCUMENT_WEIGHT, VIDEO_WEIGHT))
+        return sum(map(self._db.number, (DOCUMENT_WEIGHT, VIDEO_WEIGHT)))
 
 
 # What is being fetched at this moment is none of them: it has no whole file yet.  Age counts from

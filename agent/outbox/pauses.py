@@ -111,7 +111,7 @@ class Limits:
 
     def in_row(self, account: str) -> int:
         """Return how many athletes were refused since something was last delivered."""
-        return self._db.value(int, _IN_ROW, {"account": account}) or 0
+        return self._db.number(_IN_ROW, {"account": account})
 
     def next_try_at(self, account: str) -> float | None:
         """Return when the limit of the athlete who was refused last may be tried, or None."""

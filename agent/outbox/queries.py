@@ -75,16 +75,13 @@ class Listing:
 
     def of_session(self, session_id: str) -> list[Entry]:
         """Return the clips that became this session; one, unless the API gave an id twice."""
-        rows = self._db.rows("SELECT * FROM entry WHERE session_id = ?", (session_id,))
-        return _as_entries(rows)
+        query = "SELECT * FROM entry WHERE session_id = ?"
+        return self._db.all(Entry.from_row, query, (session_id,))
 
     def of_person(self, user_id: str | None, guest_id: int | None, *, most: int) -> list[Entry]:
         """Return the latest clips of an athlete or a guest, the newest first."""
-        rows = self._db.rows(
-            "SELECT * FROM entry WHERE user_id = ? OR guest_id = ? ORDER BY id DESC LIMIT ?",
-            (user_id, guest_id, most),
-        )
-        return _as_entries(rows)
+        query = "SELECT * FROM entry WHERE user_id = ? OR guest_id = ? ORDER BY id DESC LIMIT ?"
+        return self._db.all(Entry.from_row, query, (user_id, guest_id, most))
 
     def counts(
         self,
@@ -132,16 +129,12 @@ class Listing:
     def captures_ahead_of(self, capture_id: int) -> int:
         """Return how many captures are analysed before this one."""
         query = "SELECT count(*) AS n FROM capture WHERE state = 'captured' AND id < ?"
-        return self._db.value(int, query, (capture_id,)) or 0
+        return self._db.number(query, (capture_id,))
 
     def clips_ahead_of(self, due_at: float) -> int:
         """Return how many clips are due before a moment."""
         query = "SELECT count(*) AS n FROM entry WHERE state = 'ready' AND due_at < ?"
-        return self._db.value(int, query, (due_at,)) or 0
-
-
-def _as_entries(rows: list[Row]) -> list[Entry]:
-    return [Entry.from_row(row) for row in rows]
+        return self._db.number(query, (due_at,))
 
 
 def _shown(row: Row) -> ShownRow:
@@ -234,7 +227,7 @@ class ClipQueries:
 
     def has_any(self, user_id: str | None, guest_id: int | None) -> bool:
         """Tell whether there is any clip of a person."""
-        return bool(self._db.rows(HAS_ANY, {"user": user_id, "guest": guest_id}))
+        return self._db.has(HAS_ANY, {"user": user_id, "guest": guest_id})
 
     def of_entry(self, entry_id: int) -> ShownClip:
         """Return one clip."""
@@ -244,11 +237,11 @@ class ClipQueries:
     def failing(self) -> int:
         """Return on how many clips the API fails while others pass."""
         query = f"SELECT count(*) AS n FROM entry WHERE {_FAILING}"  # noqa: S608  # our own words
-        return self._db.value(int, query) or 0
+        return self._db.number(query)
 
     def sent_since(self, at: float) -> int:
         """Return how many clips were acknowledged since a moment."""
-        return self._db.value(int, "SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,)) or 0
+        return self._db.number("SELECT count(*) AS n FROM entry WHERE sent_at >= ?", (at,))
 
     def _shown(self, row: Row) -> ShownClip:
         """Return a row's clip: the one of last time where nothing in the row has changed."""
@@ -463,11 +456,11 @@ class EventFeed:
 
     def latest(self) -> int:
         """Return the number of the last event of all; 0 where there is none."""
-        return self._db.value(int, "SELECT max(id) AS id FROM event") or 0
+        return self._db.number("SELECT max(id) AS id FROM event")
 
     def before(self, at_s: float) -> int:
         """Return the number of the last event before a moment (Unix time); 0: none."""
-        return self._db.value(int, "SELECT max(id) AS id FROM event WHERE at < ?", (at_s,)) or 0
+        return self._db.number("SELECT max(id) AS id FROM event WHERE at < ?", (at_s,))
 
 
 _MOST = 20_000  # rows at once
@@ -555,7 +548,7 @@ class Counters:
         spent.size_bytes += int(row["bytes"] or 0)
 
     def _last_of(self, query: str) -> int:
-        return self._db.value(int, query) or 0
+        return self._db.number(query)
 
 
 # Rows are never deleted and ids rise by one: the last one is how many there are.

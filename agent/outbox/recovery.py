@@ -351,7 +351,7 @@ def _build(path: Path, witnesses: Witnesses, damaged: Path, mark: _Mark) -> dict
         if lost_at is not None:
             note_lost_history(connection, now_s=lost_at, doubt_all=witnesses.tell_all)
     counts = {
-        name: database.value(int, f"SELECT count(*) AS n FROM {table}") or 0  # noqa: S608  # our own tables
+        name: database.number(f"SELECT count(*) AS n FROM {table}")  # noqa: S608  # our own tables
         for name, table in (("captures", "capture"), ("clips", "entry"), ("said", "assignment"))
     }
     database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -578,7 +578,7 @@ class Dates:
     def failures(self, entry_id: int) -> int:
         """Return how often in a row a session could not be dated."""
         query = "SELECT failures FROM session_date WHERE entry_id = ?"
-        return self._db.value(int, query, (entry_id,)) or 0
+        return self._db.number(query, (entry_id,))
 
     def note(
         self, entry_id: int, state: str, *, due_at: float, failures: int, detail: str | None

@@ -145,7 +145,7 @@ class Roster:
         query = """
             SELECT count(*) AS n FROM athlete WHERE user_id IS NOT NULL AND gone_at IS NULL
             """
-        return self._db.value(int, query) or 0
+        return self._db.number(query)
 
     def _one(self, query: str, wanted: object) -> RosterAthlete | None:
         return self._db.one(RosterAthlete.from_row, query, {"wanted": wanted})
