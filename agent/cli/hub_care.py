@@ -558,7 +558,7 @@ def _print_status(
         ("page", _page_words(page)),
         ("events", kept),
         ("disk", f"{size_words(free_bytes)} free"),
-        ("stations", f"{joined}, {gone} away, {len(look.invitations)} invited"),
+        ("stations", f"{joined}, {gone} away, {len(look.register.invitations)} invited"),
         ("to review", str(counts["to_review"])),
         ("to upload", counted(counts["clips_to_upload"], "clip")),
     ]
@@ -581,10 +581,10 @@ def _more_of(look: HubLook) -> list[tuple[str, str]]:
         )
         told = f"{counted(len(look.workers), 'worker')}, {busy} at work, {away} away"
         lines.append(("workers", told))
-    if look.sites or look.site_invitations:
+    if look.sites or look.register.site_invitations:
         gone = sum(site.is_away for site in look.sites)
         told = f"{counted(len(look.sites), 'site')}, {gone} away"
-        lines.append(("sites", f"{told}, {len(look.site_invitations)} invited"))
+        lines.append(("sites", f"{told}, {len(look.register.site_invitations)} invited"))
     if look.chain is not None:
         reached = f"answers at {look.chain.address}"
         if look.chain.fault is not None:
@@ -601,7 +601,7 @@ def stations(config: Path, as_json: bool) -> None:
     Stations without a message for 15 s are away; they are shown with their last state.
     """
     look = _look(config)
-    views, invited = look.everywhere, sorted(look.invitations)
+    views, invited = look.everywhere, sorted(look.register.invitations)
     if as_json:
         told = [{"station": name, "invited": True} for name in invited]
         print_json([*(view.document() for view in views), *told])
@@ -617,7 +617,7 @@ def stations(config: Path, as_json: bool) -> None:
 def workers(config: Path, as_json: bool) -> None:
     """List the workers, which analyse for the stations."""
     look = _look(config)
-    invited, joined = sorted(look.worker_invitations), look.workers
+    invited, joined = sorted(look.register.worker_invitations), look.workers
     if as_json:
         told = [worker.document() for worker in joined]
         print_json([*told, *({"worker": name, "invited": True} for name in invited)])
@@ -651,7 +651,7 @@ def _doing(worker: WorkerView) -> str:
 def sites(config: Path, as_json: bool) -> None:
     """List the sites of a chain, with a summary of their stations."""
     look = _look(config)
-    invited = sorted(look.site_invitations)
+    invited = sorted(look.register.site_invitations)
     if as_json:
         told = [site.document() for site in look.sites]
         print_json([*told, *({"site": name, "invited": True} for name in invited)])

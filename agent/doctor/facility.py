@@ -226,7 +226,7 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
     yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
     yield judge_address(hub)
     if look.stations or not look.sites:  # a chain's hub may have none of its own
-        yield from judge_stations(look.stations, invited=len(look.invitations))
+        yield from judge_stations(look.stations, invited=len(look.register.invitations))
     yield from judge_sites(look)
     yield from judge_refused(end_of_log(hub.folder), now_s=hub.now.utc_s)
 

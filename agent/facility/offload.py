@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import structlog
 
@@ -21,7 +21,6 @@ from agent.disk.state_folder import StateFolder, open_plain
 from agent.errors import ConfigError, NotifyError
 from agent.facility.membership import (
     Membership,
-    Subjects,
     membership_path,
     read_membership,
 )
@@ -46,6 +45,9 @@ from agent.outbox.models import Capture
 from agent.outbox.outbox import Outbox
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import WAKE_ONLY, StageName, Wake
+
+if TYPE_CHECKING:  # see `_connect`
+    from agent.facility.broker import HubConnection
 
 When = Literal["never", "when_behind", "always"]
 
@@ -355,7 +357,7 @@ class OffloadStage:
         self._check = check
         self._timer = BackoffTimer(_BACKOFF)
         self._member: Membership | None = None
-        self._link: _Link | None = None
+        self._link: HubConnection | None = None
 
     def step(self) -> float:
         """Send what is to be offered, and answer workers for a moment."""
@@ -363,9 +365,11 @@ class OffloadStage:
             self.close()
             return WAKE_ONLY
         try:
-            link = self._opened()
+            member, link = self._opened()
             for one in self._board.unsent():
-                link.offer(one)
+                link.publish(member.subjects.offer, one.offer.model_dump_json().encode())
+                one.is_sent = True
+                log.info("capture offered", capture=one.capture.name)
             is_busy = self._board.end_overdue(self._look) > 0
             link.serve(_SERVE_S if is_busy else _MOMENT_S)
         except (NotifyError, ConfigError) as error:
@@ -387,50 +391,28 @@ class OffloadStage:
         if link is not None:
             link.close()
 
-    def _opened(self) -> "_Link":
+    def _opened(self) -> "tuple[Membership, HubConnection]":
         member = read_membership(self._folder)
         if member is None:
             raise NotifyError("the station belongs to no facility")
         if self._link is None or member != self._member:
             self._close_link()
             self._member = member
-            self._link = _Link(self._folder, member, self._board, check=self._check)
+            self._link = self._connect(member)
             self._board.note_connected(True)
             log.info("workers connected")
-        return self._link
+        return member, self._link
 
-
-class _Link:
-    """The connection on which workers are served."""
-
-    def __init__(
-        self,
-        folder: StateFolder,
-        member: Membership,
-        board: OffloadBoard,
-        *,
-        check: Callable[[], None],
-    ) -> None:
+    def _connect(self, member: Membership) -> "HubConnection":
         # The broker's client and the cryptography cost memory that a station alone need not spend.
         from agent.facility.joining import connection_of
 
-        self._subjects: Subjects = member.subjects
-        self._connection = connection_of(folder, member, check=check)
+        link = connection_of(self._folder, member, check=self._check)
         try:
-            self._connection.open()
-            self._connection.answer(self._subjects.fetch, board.fetch)
-            self._connection.answer(self._subjects.done, board.done)
+            link.open()
+            link.answer(member.subjects.fetch, self._board.fetch)
+            link.answer(member.subjects.done, self._board.done)
         except BaseException:
-            self._connection.close()
+            link.close()
             raise
-
-    def offer(self, one: _Open) -> None:
-        self._connection.publish(self._subjects.offer, one.offer.model_dump_json().encode())
-        one.is_sent = True
-        log.info("capture offered", capture=one.capture.name)
-
-    def serve(self, for_s: float) -> None:
-        self._connection.serve(for_s)
-
-    def close(self) -> None:
-        self._connection.close()
+        return link

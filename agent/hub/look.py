@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +24,7 @@ from agent.facility.remote import (
 )
 from agent.facility.work import PART_BYTES, WorkRefusedError, granted, read_request
 from agent.hub.chain import SiteBoard
-from agent.hub.folder import HubFolder, OpenInvitation
+from agent.hub.folder import HubFolder, Register
 from agent.hub.server import end_of_log, hub_access, storing_fault
 from agent.hub.settings import SiteSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
@@ -90,11 +90,9 @@ class HubLook:
     events: int  # that the broker stores
     event_bytes: int
     stations: list[StationView]  # without the broker: as the hub has written them last
-    invitations: Mapping[str, OpenInvitation]
+    register: Register  # who may come in, without what has expired
     workers: list[WorkerView]
-    worker_invitations: Mapping[str, OpenInvitation]
     sites: list[SiteLook]  # of the chain, where this is the chain's hub
-    site_invitations: Mapping[str, OpenInvitation]
     chain: ChainLook | None
 
     @property
@@ -129,7 +127,7 @@ class HubLook:
             "stations": [view.document() for view in self.stations],
             "invitations": [
                 {"station": name, "until": iso_utc(one.until)}
-                for name, one in sorted(self.invitations.items())
+                for name, one in sorted(self.register.invitations.items())
             ],
             "workers": [worker.document() for worker in self.workers],
             "sites": [site.document() for site in self.sites],
@@ -183,9 +181,8 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now: Now) -> HubLook:
         events=kept[0],
         event_bytes=kept[1],
         stations=board.views(register, now=seen),
-        invitations=register.invitations,
+        register=register,
         workers=board.workers(register, now=seen),
-        worker_invitations=register.worker_invitations,
         sites=[
             SiteLook(
                 site=name,
@@ -195,7 +192,6 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now: Now) -> HubLook:
             )
             for name, known in sorted(register.sites.items())
         ],
-        site_invitations=register.site_invitations,
         chain=_look_at_chain(site, folder),
     )
 
