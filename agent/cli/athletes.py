@@ -28,7 +28,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.roster import ROSTER_SYNCED_AT, RosterAthlete
 from agent.settings import Settings
 from agent.stage import ignore_wake
-from agent.station.assignments import api_host, state_folder
+from agent.station.assignments import state_folder
 from agent.station.erasure import ErasurePreview, carry_out, erasure_preview, receipt, receipt_page
 from agent.station.erasure import forget as ask_to_forget
 from agent.station.roster import athlete_of, resolve_guest, search_athletes, split_key, take_over
@@ -97,7 +97,7 @@ def _sync(settings: Settings, outbox: Outbox) -> None:
 
     try:
         with api_client(settings, check=ignore_wake) as client:
-            users, complete = named(fetch_roster(settings, outbox, client, host=api_host(settings)))
+            users, complete = named(fetch_roster(settings, outbox, client))
     except ApiUnavailableError as fault:
         if fault.reason in _REFUSALS:
             raise RequestError(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -34,7 +34,6 @@ from agent.facility.offload import OffloadBoard, OffloadStage
 from agent.facility.stage import FacilityStage
 from agent.facility.state import HubInfluence, StateDocument
 from agent.intake.admission import Admission, names_on_the_way
-from agent.intake.folder import CaptureFolder
 from agent.intake.stability import StabilityTracker
 from agent.intake.stage import IntakeGuard, IntakeStage
 from agent.intake.watcher import ARRIVES_WITHIN_S, WatchedFolder
@@ -59,6 +58,35 @@ from agent.station.recorders import RecorderBoard, RecorderMemory, RecorderStage
 from agent.station.roster import NamedAthlete, RosterStage
 from agent.station.stage import StationStage
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the stages of one daemon share."""
+
+    settings: Settings
+    folder: StateFolder
+    outbox: Outbox
+    client: ApiClient
+    captures: WatchedFolder
+    board: RecorderBoard
+    space: DiskSpace
+    share: UplinkShare
+    events: StageEvents
+    stop: StopFlag
+    watching: DaemonHooks
+
+    def reload(self) -> None:
+        """Let the daemon read its settings again."""
+        self.watching.reload(self.folder.wake_socket)
+
+    def is_filming(self) -> bool:
+        """Tell whether a capture is being written; a recorder's is hidden until it is whole."""
+        return self.captures.is_growing() or any(
+            sight.report.state is RecorderState.RECORDING and not sight.is_silent
+            for sight in self.board.sights()
+        )
+
+
 ACCOUNT_STAGES = (
     StationStage.name,
     RosterStage.name,
@@ -68,24 +96,12 @@ ACCOUNT_STAGES = (
 )
 
 
-def account_stages(
-    settings: Settings,
-    outbox: Outbox,
-    client: ApiClient,
-    captures: CaptureFolder,
-    events: StageEvents,
-    *,
-    host: str,
-) -> list[Stage]:
+def account_stages(parts: Parts) -> list[Stage]:
     """Return the stages named in `ACCOUNT_STAGES`."""
-    key = key_of_open_lane(settings, outbox, host)
-    folder = StateFolder(settings.paths.state)
-
-    delivery = settings.delivery
+    outbox, client, delivery = parts.outbox, parts.client, parts.settings.delivery
+    key = key_of_open_lane(parts.settings, outbox)
     deleter = SessionDeleter(client, key=key, now=read_clock)
-    backoff = Backoff(
-        base_s=settings.delivery.backoff_base_s, longest_s=settings.delivery.backoff_max_s
-    )
+    backoff = Backoff(base_s=delivery.backoff_base_s, longest_s=delivery.backoff_max_s)
 
     def fetch() -> tuple[list[NamedAthlete], bool]:
         opened = key()
@@ -94,15 +110,15 @@ def account_stages(
         return named(_fetch(client, opened))
 
     return [
-        StationStage(outbox, folder, still_comes=captures.holds_any, now=read_clock),
+        StationStage(outbox, parts.folder, still_comes=parts.captures.holds_any, now=read_clock),
         RosterStage(outbox, fetch=fetch, is_open=lambda: key() is not None, now=read_clock),
         ResendStage(
             outbox,
-            folder,
+            parts.folder,
             deleter,
             backoff=backoff,
             now=read_clock,
-            wake_lane=events.waker(DeliveryStage.name),
+            wake_lane=parts.events.waker(DeliveryStage.name),
         ),
         SessionDeletionStage(outbox, deleter, backoff=backoff, now=read_clock),
         SessionDatesStage(
@@ -116,8 +132,9 @@ def account_stages(
     ]
 
 
-def key_of_open_lane(settings: Settings, outbox: Outbox, host: str) -> Callable[[], ApiKey | None]:
+def key_of_open_lane(settings: Settings, outbox: Outbox) -> Callable[[], ApiKey | None]:
     """Return what gives the key while the lane is open: it answered for a key, in some header."""
+    host = api_host(settings)
 
     def key() -> ApiKey | None:
         lane = outbox.lanes.get(host)
@@ -130,7 +147,7 @@ def key_of_open_lane(settings: Settings, outbox: Outbox, host: str) -> Callable[
     return key
 
 
-def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host: str) -> Users:
+def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient) -> Users:
     """Return the account's athletes, whatever the lane's state: a person asks.
 
     Raises:
@@ -139,7 +156,7 @@ def fetch_roster(settings: Settings, outbox: Outbox, client: ApiClient, *, host:
     token = read_api_key(settings.api, os.environ)
     if token is None:
         raise ApiUnavailableError(why_no_key(settings.api, os.environ), reason="no_key")
-    remembered = outbox.lanes.get(host).key_header
+    remembered = outbox.lanes.get(api_host(settings)).key_header
     forms = sorted(KEY_HEADERS, key=lambda form: form != remembered)
     if settings.api.key_header != "auto":
         forms = [settings.api.key_header]
@@ -196,29 +213,20 @@ def video_fetcher(
     )
 
 
-def video_stage(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    client: ApiClient,
-    space: DiskSpace,
-    *,
-    key: Callable[[], ApiKey | None],
-    stop: StopFlag,
-) -> VideoStage:
+def video_stage(parts: Parts, *, key: Callable[[], ApiKey | None]) -> VideoStage:
     """Return the stage that brings analysed videos to the station."""
-    results = settings.results
+    settings, outbox, results = parts.settings, parts.outbox, parts.settings.results
     pace = DownloadPace(
         parse_timetable(settings.delivery.schedule),
         outbox.entries,
-        space,
+        parts.space,
         gives_way=results.video == "always",
-        clock=Clock(wait=stop.wait),
+        clock=Clock(wait=parts.stop.wait),
     )
     return VideoStage(
         outbox,
-        folder,
-        video_fetcher(settings, outbox, client, key=key, check=stop.check),
+        parts.folder,
+        video_fetcher(settings, outbox, parts.client, key=key, check=parts.stop.check),
         pace,
         policy=VideoPolicy(when=results.video, keep_days=results.keep_days),
         now=read_clock,
@@ -248,26 +256,17 @@ def api_client(settings: Settings, *, check: Callable[[], None]) -> ApiClient:
 DELIVERY_STAGES = (DeliveryStage.name, FollowUpStage.name, VideoStage.name)
 
 
-def delivery_stages(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    client: ApiClient,
-    events: StageEvents,
-    space: DiskSpace,
-    share: UplinkShare,
-    *,
-    stop: StopFlag,
-) -> list[Stage]:
+def delivery_stages(parts: Parts) -> list[Stage]:
     """Return the stages named in `DELIVERY_STAGES`."""
-    key = key_of_open_lane(settings, outbox, api_host(settings))
+    settings, outbox, events = parts.settings, parts.outbox, parts.events
+    key = key_of_open_lane(settings, outbox)
     return [
         DeliveryStage(
             outbox,
-            folder,
-            client,
-            policy=delivery_policy(settings, share),
-            clock=Clock(wait=stop.wait),
+            parts.folder,
+            parts.client,
+            policy=delivery_policy(settings, parts.share),
+            clock=Clock(wait=parts.stop.wait),
             events=DeliveryEvents(
                 on_recut=events.waker(ClippingStage.name),
                 on_delivered=events.waker(FollowUpStage.name),
@@ -275,14 +274,14 @@ def delivery_stages(
         ),
         follow_up_stage(
             settings,
-            folder,
+            parts.folder,
             outbox,
-            client,
-            space,
+            parts.client,
+            parts.space,
             key=key,
             wake_next=events.waker(VideoStage.name),
         ),
-        video_stage(settings, folder, outbox, client, space, key=key, stop=stop),
+        video_stage(parts, key=key),
     ]
 
 
@@ -337,18 +336,12 @@ def follow_up_stage(
     )
 
 
-def intake_stage(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    events: StageEvents,
-    captures: WatchedFolder,
-    space: DiskSpace,
-) -> IntakeStage:
+def intake_stage(parts: Parts) -> IntakeStage:
     """Return the stage that takes captures in."""
+    settings, folder, outbox = parts.settings, parts.folder, parts.outbox
     capture = settings.capture
     return IntakeStage(
-        captures,
+        parts.captures,
         StabilityTracker(
             settle_s=capture.settle_s,
             settle_unseen_s=capture.settle_unseen_s,
@@ -356,38 +349,31 @@ def intake_stage(
         ),
         Admission(outbox, folder, now=read_clock, capture=settings.paths.capture),
         IntakeGuard(
-            space,
+            parts.space,
             PauseReporter(outbox.pauses, IntakeStage.name, now=read_clock),
             folder,
             settings.paths.capture,
             mounts=Mounts(settings.disk.mounts),
         ),
         clock=Clock(),
-        wake_next=events.waker(ClippingStage.name),
+        wake_next=parts.events.waker(ClippingStage.name),
     )
 
 
-def retention_stage(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    events: StageEvents,
-    space: DiskSpace,
-    reserve: Reserve,
-) -> RetentionStage:
+def retention_stage(parts: Parts, reserve: Reserve) -> RetentionStage:
     """Return the stage that clears away."""
-    capture = settings.capture
+    outbox, events, capture = parts.outbox, parts.events, parts.settings.capture
     return RetentionStage(
         outbox,
-        folder,
-        space,
+        parts.folder,
+        parts.space,
         policy=RetentionPolicy(
             originals=capture.originals,
             archive=capture.archive_dir,
             keep_originals_h=capture.keep_originals_h,
             keep_skipped_days=capture.keep_skipped_days,
             keep_clips_days=capture.keep_clips_days,
-            keep_results_days=settings.results.keep_days,
+            keep_results_days=parts.settings.results.keep_days,
         ),
         now=read_clock,
         events=RetentionEvents(
@@ -414,74 +400,47 @@ def begin_channels(outbox: Outbox, settings: Settings, folder: StateFolder) -> N
     outbox.channels.keep([*channels_of(settings.webhook, settings.mqtt), *hub])
 
 
-def notice_stages(
-    settings: Settings,
-    outbox: Outbox,
-    captures: CaptureFolder,
-    board: RecorderBoard,
-    *,
-    stop: StopFlag,
-) -> list[Stage]:
+def notice_stages(parts: Parts) -> list[Stage]:
     """Return a stage for every channel that is on."""
-    return [
-        _stage(name, settings, outbox, captures, board, stop=stop)
-        for name in channels_of(settings.webhook, settings.mqtt)
-    ]
+    settings = parts.settings
+    return [_notice_stage(name, parts) for name in channels_of(settings.webhook, settings.mqtt)]
 
 
-def _stage(
-    name: str,
-    settings: Settings,
-    outbox: Outbox,
-    captures: CaptureFolder,
-    board: RecorderBoard,
-    *,
-    stop: StopFlag,
-) -> NotificationStage:
+def _notice_stage(name: str, parts: Parts) -> NotificationStage:
+    settings, outbox = parts.settings, parts.outbox
     wanted = settings.webhook.events if name == "webhook" else EVENTS
-    look = _look(settings, outbox, captures, board)
+    look = _look(parts)
     return NotificationStage(
         outbox,
-        receiver_of(name, settings, check=stop.check),
+        receiver_of(name, settings, check=parts.stop.check),
         Feed(outbox, name, station=settings.station.id, wanted=wanted),
         look=look.report if STATION_STATE in wanted else None,
         clock=Clock(),
     )
 
 
-def _look(
-    settings: Settings, outbox: Outbox, captures: CaptureFolder, board: RecorderBoard
-) -> StationLook:
+def _look(parts: Parts) -> StationLook:
+    settings, outbox = parts.settings, parts.outbox
     return StationLook(
         outbox,
         settings,
-        is_filming=partial(_is_filming, captures, board),
-        camera=CameraWatch(outbox, settings, captures.written_at, board.sights),
+        is_filming=parts.is_filming,
+        camera=CameraWatch(outbox, settings, parts.captures.written_at, parts.board.sights),
         clock=Clock(),
     )
 
 
-def facility_stage(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    captures: CaptureFolder,
-    board: RecorderBoard,
-    share: UplinkShare,
-    *,
-    reload: Callable[[], None],
-    stop: StopFlag,
-) -> FacilityStage:
+def facility_stage(parts: Parts) -> FacilityStage:
     """Return the stage of the hub, which sleeps until the station joins a facility."""
-    look = _look(settings, outbox, captures, board)
-    state = StateDocument(outbox, settings, look.report, now=read_clock)
+    settings, outbox = parts.settings, parts.outbox
+    rules = station_rules(settings)
     return FacilityStage(
         outbox,
-        folder,
-        state,
-        influence=HubInfluence(rules=station_rules(settings), share=share, reload=reload),
+        parts.folder,
+        StateDocument(outbox, settings, _look(parts).report, now=read_clock),
+        influence=HubInfluence(rules=rules, share=parts.share, reload=parts.reload),
         clock=Clock(),
-        check=stop.check,
+        check=parts.stop.check,
     )
 
 
@@ -511,18 +470,9 @@ class PageStage:
             self._server.close()
 
 
-def page_stages(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    captures: CaptureFolder,
-    board: RecorderBoard,
-    *,
-    events: StageEvents,
-    stop: StopFlag,
-    watching: DaemonHooks,
-) -> list[Stage]:
+def page_stages(parts: Parts) -> list[Stage]:
     """Return the stage that serves the page, or none where it is turned off."""
+    settings = parts.settings
     if not settings.web.listen:
         return []
 
@@ -531,17 +481,17 @@ def page_stages(
         from agent.web.server import DaemonSignals, PageServer
 
         signs = DaemonSignals(
-            is_filming=partial(_is_filming, captures, board),
-            wake=events.wake_all,
-            stop=stop,
-            stuck=watching.heartbeats.stuck,
-            refusals=watching.heartbeats.refusals,
-            reload=partial(watching.reload, folder.wake_socket),
-            written_at=captures.written_at,
-            recorders=board.sights,
+            is_filming=parts.is_filming,
+            wake=parts.events.wake_all,
+            stop=parts.stop,
+            stuck=parts.watching.heartbeats.stuck,
+            refusals=parts.watching.heartbeats.refusals,
+            reload=parts.reload,
+            written_at=parts.captures.written_at,
+            recorders=parts.board.sights,
         )
         rules = station_rules(settings)
-        return PageServer(settings, rules, outbox, folder, signs=signs, now=read_clock)
+        return PageServer(settings, rules, parts.outbox, parts.folder, signs=signs, now=read_clock)
 
     return [PageStage(load)]
 
@@ -597,31 +547,27 @@ def assemble_daemon(
         wake_clipping=events.waker(ClippingStage.name),
         wake_serving=events.waker(OffloadStage.name),
     )
-    neighbours = ClippingNeighbours(
+    parts = Parts(
+        settings=settings,
+        folder=folder,
+        outbox=outbox,
+        client=client,
+        captures=captures,
+        board=board,
         space=space,
-        wake_next=events.waker(DeliveryStage.name),
-        arriving=lambda: _arriving(captures, outbox, folder),
-        is_expected=lambda: _is_expected(captures, board, settings.capture.settle_s),
-        elsewhere=elsewhere,
+        share=UplinkShare(),
+        events=events,
+        stop=stop,
+        watching=watching,
     )
-    share = UplinkShare()
     stages: list[Stage] = [
-        intake_stage(settings, folder, outbox, events, captures, space),
-        _analysis(settings, folder, outbox, neighbours, check=stop.check),
-        *delivery_stages(settings, folder, outbox, client, events, space, share, stop=stop),
-        retention_stage(settings, folder, outbox, events, space, reserve),
-        *account_stages(settings, outbox, client, captures, events, host=api_host(settings)),
-        *notice_stages(settings, outbox, captures, board, stop=stop),
-        facility_stage(
-            settings,
-            folder,
-            outbox,
-            captures,
-            board,
-            share,
-            reload=partial(watching.reload, folder.wake_socket),
-            stop=stop,
-        ),
+        intake_stage(parts),
+        _clipping_stage(parts, elsewhere),
+        *delivery_stages(parts),
+        retention_stage(parts, reserve),
+        *account_stages(parts),
+        *notice_stages(parts),
+        facility_stage(parts),
         OffloadStage(outbox, folder, elsewhere, check=stop.check),
         RecorderStage(
             outbox,
@@ -631,16 +577,7 @@ def assemble_daemon(
             choice=partial(camera_choice, folder),
             token=partial(read_secret, None, None, os.environ, credential=RECORDER_TOKEN),
         ),
-        *page_stages(
-            settings,
-            folder,
-            outbox,
-            captures,
-            board,
-            events=events,
-            stop=stop,
-            watching=watching,
-        ),
+        *page_stages(parts),
     ]
     return Daemon(
         stages,
@@ -652,23 +589,22 @@ def assemble_daemon(
     )
 
 
-def _analysis(
-    settings: Settings,
-    folder: StateFolder,
-    outbox: Outbox,
-    neighbours: ClippingNeighbours,
-    *,
-    check: Callable[[], None],
-) -> ClippingStage:
-    analysis = settings.analysis
+def _clipping_stage(parts: Parts, elsewhere: OffloadBoard) -> ClippingStage:
+    settings, analysis = parts.settings, parts.settings.analysis
     limits = ChildLimits(
         stall_s=analysis.stall_limit_s, memory_bytes=analysis.memory_limit_mb << 20
     )
     return ClippingStage(
-        outbox,
-        folder,
-        AnalysisProcess(limits=limits, check=check, model=analysis.model),
-        neighbours,
+        parts.outbox,
+        parts.folder,
+        AnalysisProcess(limits=limits, check=parts.stop.check, model=analysis.model),
+        ClippingNeighbours(
+            space=parts.space,
+            wake_next=parts.events.waker(DeliveryStage.name),
+            arriving=lambda: _arriving(parts),
+            is_expected=lambda: _is_expected(parts),
+            elsewhere=elsewhere,
+        ),
         policy=ClippingPolicy(
             station=station_default(settings),
             unassigned=settings.station.unassigned,
@@ -686,23 +622,16 @@ def _analysis(
 _TAKEN_IN_S = 3.0  # after it has settled: a large one is hashed and perhaps copied
 
 
-def _arriving(captures: CaptureFolder, outbox: Outbox, folder: StateFolder) -> list[str]:
+def _arriving(parts: Parts) -> list[str]:
     """Return the names of recordings under way; asked in the order in which files travel."""
     since_s = read_clock().utc_s - ARRIVES_WITHIN_S
-    names = captures.arriving(since_s=since_s)
-    return [*names, *names_on_the_way(outbox, folder, since_s=since_s)]
+    names = parts.captures.arriving(since_s=since_s)
+    return [*names, *names_on_the_way(parts.outbox, parts.folder, since_s=since_s)]
 
 
-def _is_expected(captures: WatchedFolder, board: RecorderBoard, settle_s: float) -> bool:
+def _is_expected(parts: Parts) -> bool:
     """Tell whether a capture is about to be ingested: a recorder ends a file after a take."""
-    return captures.closed_within(settle_s + _TAKEN_IN_S) or any(
-        sight.report.moved and not sight.is_silent for sight in board.sights()
-    )
-
-
-def _is_filming(captures: CaptureFolder, board: RecorderBoard) -> bool:
-    """Tell whether a capture is being written; a recorder's is hidden until it is whole."""
-    return captures.is_growing() or any(
-        sight.report.state is RecorderState.RECORDING and not sight.is_silent
-        for sight in board.sights()
+    settle_s = parts.settings.capture.settle_s
+    return parts.captures.closed_within(settle_s + _TAKEN_IN_S) or any(
+        sight.report.moved and not sight.is_silent for sight in parts.board.sights()
     )
