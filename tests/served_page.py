@@ -17,7 +17,6 @@ from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.stage import StopFlag
-from agent.station.assignments import station_rules
 from agent.web.auth import LoginSession, Signer
 from agent.web.server import DaemonSignals, PageServer
 from tests.station import until
@@ -105,9 +104,7 @@ def served_page(settings: Settings) -> Iterator[ServedPage]:
         signs = DaemonSignals(
             is_filming=filming.is_set, wake=lambda: None, stop=stop, stuck=lambda: stuck
         )
-        server = PageServer(
-            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
-        )
+        server = PageServer(settings, outbox, folder, signs=signs, now=read_clock)
         thread = threading.Thread(target=server.step)
         thread.start()
         try:

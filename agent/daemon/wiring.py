@@ -490,8 +490,7 @@ def page_stages(parts: Parts) -> list[Stage]:
             written_at=parts.captures.written_at,
             recorders=parts.board.sights,
         )
-        rules = station_rules(settings)
-        return PageServer(settings, rules, parts.outbox, parts.folder, signs=signs, now=read_clock)
+        return PageServer(settings, parts.outbox, parts.folder, signs=signs, now=read_clock)
 
     return [PageStage(load)]
 

@@ -22,7 +22,6 @@ from agent.outbox.outbox import Outbox
 from agent.settings.load import how_to_edit
 from agent.settings.model import WebSettings, is_loopback, read_tap_token, why_no_tap_token
 from agent.stage import StageName, StopFlag
-from agent.station.assignments import station_rules
 from agent.station.network import page_address, page_remedy
 from agent.text import counted
 from agent.web.app import make_page
@@ -251,7 +250,6 @@ def _fault_of_drawing(station: StationUnderTest) -> str | None:
 def _draw(station: StationUnderTest, outbox: Outbox) -> None:
     page = make_page(
         station.settings,
-        station_rules(station.settings),
         outbox,
         station.folder,
         signs=DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag()),

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from agent.clock import LocalTime
 from agent.daemon.systemd import unit_of
@@ -20,6 +19,7 @@ from agent.outbox.consistency import Audit, audit, opened_as_it_is
 from agent.outbox.database_file import DATABASE_NAME, check_integrity, holds_history
 from agent.outbox.outbox import RecoveryInfo
 from agent.outbox.pauses import PLAN_LIMIT, LaneState
+from agent.station.assignments import api_host
 from agent.station.camera import Camera, camera_words
 from agent.station.status import needs_person
 from agent.text import counted, printable_file_name
@@ -127,7 +127,7 @@ def check_life(station: StationUnderTest) -> list[CheckResult]:
             if outbox is None:
                 return []
             here = LocalTime(station.now.utc_s)
-            host = urlsplit(station.settings.api.base_url).netloc
+            host = api_host(station.settings)
             lane = outbox.lanes.get(host)
             pauses = outbox.pauses.all() if station.runs else []
             pauses = [pause for pause in pauses if pause.part != "page"]  # has its own check

@@ -1,7 +1,5 @@
 """The application: all routes behind authentication."""
 
-from urllib.parse import urlsplit
-
 from jinja2 import Environment
 from starlette.applications import Starlette
 
@@ -9,7 +7,7 @@ from agent.clock import Now
 from agent.disk.state_folder import StateFolder
 from agent.outbox.outbox import Outbox
 from agent.settings import Settings
-from agent.station.assignments import StationRules
+from agent.station.assignments import api_host, station_rules
 from agent.web import monitoring, page_routes, setup_routes, station_routes, take_routes
 from agent.web.auth import Authenticator
 from agent.web.context import DaemonSignals, DatabaseExecutor
@@ -33,13 +31,7 @@ ROUTES = (
 
 
 def make_page(
-    settings: Settings,
-    rules: StationRules,
-    outbox: Outbox,
-    folder: StateFolder,
-    *,
-    signs: DaemonSignals,
-    now: Now,
+    settings: Settings, outbox: Outbox, folder: StateFolder, *, signs: DaemonSignals, now: Now
 ) -> WebContext:
     """Return what the page's places work with.
 
@@ -50,8 +42,8 @@ def make_page(
     texts = Texts(settings.web.language)
     return WebContext(
         settings=settings,
-        rules=rules,
-        host=urlsplit(settings.api.base_url).netloc,
+        rules=station_rules(settings),
+        host=api_host(settings),
         outbox=outbox,
         folder=folder,
         now=now,

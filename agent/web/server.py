@@ -30,7 +30,6 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.pauses import PauseReporter
 from agent.settings import Settings, WebSettings
 from agent.stage import StageName, StopFlag
-from agent.station.assignments import StationRules
 from agent.web.app import make_app, make_page
 from agent.web.auth import read_pin, why_no_pin
 from agent.web.context import DaemonSignals
@@ -202,7 +201,6 @@ class PageServer:
     def __init__(
         self,
         settings: Settings,
-        rules: StationRules,
         outbox: Outbox,
         folder: StateFolder,
         *,
@@ -210,11 +208,9 @@ class PageServer:
         now: Now,
     ) -> None:
         self._settings = settings
-        self._rules = rules
-        self._outbox = outbox
         self._folder = folder
-        self._signs = signs
         self._now = now
+        self._make_page = partial(make_page, settings, outbox, folder, signs=signs, now=now)
         self._stop = signs.stop
         self._waiting = PauseReporter(outbox.pauses, self.name, now=now)
 
@@ -232,14 +228,7 @@ class PageServer:
             return self._is_not_open(why_refused(error), words)
         with contextlib.closing(listener):
             try:
-                page = make_page(
-                    self._settings,
-                    self._rules,
-                    self._outbox,
-                    self._folder,
-                    signs=self._signs,
-                    now=self._now,
-                )
+                page = self._make_page()
             except Exception as error:  # status and doctor name it; the supervisor judges it
                 self._is_not_open("not_open", plain_words(error))
                 raise

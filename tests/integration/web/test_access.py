@@ -13,7 +13,6 @@ from agent.disk.state_folder import StateFolder
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
-from agent.station.assignments import station_rules
 from agent.station.page_settings import save_page_secret
 from agent.web.app import ROUTES, make_app, make_page
 from agent.web.auth import SETUP_LASTS_S, Signer
@@ -64,9 +63,7 @@ def test_every_route_of_the_application_is_one_of_these(tmp_path: Path) -> None:
     folder.prepare()
     signs = DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=StopFlag())
     with Outbox.open(folder.root) as outbox:
-        page = make_page(
-            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
-        )
+        page = make_page(settings, outbox, folder, signs=signs, now=read_clock)
         routes = make_app(page).routes
         page.database.close()
 

@@ -28,7 +28,6 @@ from agent.disk.state_folder import OF_SESSIONS, StateFolder
 from agent.outbox.devices import Role
 from agent.outbox.outbox import Outbox
 from agent.stage import StopFlag
-from agent.station.assignments import station_rules
 from agent.web import server as web_server
 from agent.web.auth import Guard, Hosts
 from agent.web.server import DaemonSignals, PageServer, listen_on
@@ -177,9 +176,7 @@ def test_a_port_that_is_taken_is_tried_again_later(tmp_path: Path) -> None:
         contextlib.closing(listen_on(settings.web.listen)),
         Outbox.open(folder.root) as outbox,
     ):
-        server = PageServer(
-            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
-        )
+        server = PageServer(settings, outbox, folder, signs=signs, now=read_clock)
         assert server.step() > 0
         (pause,) = outbox.pauses.all()
         assert (pause.part, pause.reason) == ("page", "port_taken")
@@ -195,9 +192,7 @@ def test_a_page_that_cannot_be_built_is_recorded_as_waiting_until_it_can(tmp_pat
     stop = StopFlag()
     signs = DaemonSignals(is_filming=lambda: False, wake=lambda: None, stop=stop)
     with Outbox.open(folder.root) as outbox:
-        server = PageServer(
-            settings, station_rules(settings), outbox, folder, signs=signs, now=read_clock
-        )
+        server = PageServer(settings, outbox, folder, signs=signs, now=read_clock)
         with pytest.raises(IsADirectoryError):
             server.step()
         (pause,) = outbox.pauses.all()
