@@ -214,8 +214,7 @@ class RetentionStage:
         """Put an original into the archive, where a person wants one; False where that fails."""
         if self._archive is None or self._policy.originals != "archive":
             return True
-        capture = self._outbox.captures.by_id(capture_id)
-        assert capture is not None  # rows are never deleted
+        capture = self._outbox.captures.existing(capture_id)
         if capture.hidden_stretches:
             return True  # an archive is to be viewed; part of this one is not
         try:

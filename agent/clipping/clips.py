@@ -287,8 +287,7 @@ class RecordingJoiner:
 
     def plan(self, capture: Capture, takes: Sequence[Take]) -> list[Plan]:
         """Decide what to make of the takes of a capture, beside the clips that are there."""
-        now = self._outbox.captures.by_id(capture.id)  # with its recording time
-        assert now is not None  # rows are never deleted
+        now = self._outbox.captures.existing(capture.id)  # with its recording time
         found = [take for take in takes if take.origin is TakeOrigin.FOUND]
         clips, own_begins_s = self._nearby(now, found) if found else ([], 0.0)
         plans = []
@@ -330,8 +329,8 @@ class RecordingJoiner:
         """Return what a clip over several recordings is made of."""
         words = "over " + " and ".join(f"c{source.capture_id}" for source in plan.sources)
         for source in plan.sources[:-1]:
-            capture = self._outbox.captures.by_id(source.capture_id)
-            beyond_s = 0.0 if capture is None else source.end_s - (capture.duration_s or 0.0)
+            capture = self._outbox.captures.existing(source.capture_id)
+            beyond_s = source.end_s - (capture.duration_s or 0.0)
             if beyond_s >= _WORTH_TELLING_S:
                 words += f", {beyond_s:.1f} s between them were not filmed"
             elif beyond_s <= -_WORTH_TELLING_S:
@@ -479,8 +478,7 @@ def join_sources(
     """
     parts = []
     for source in sources:
-        capture = outbox.captures.by_id(source.capture_id)
-        assert capture is not None  # rows are never deleted
+        capture = outbox.captures.existing(source.capture_id)
         path = folder.captures / capture.stored_name
         parts.append({"path": str(path), "start_s": source.start_s, "end_s": source.end_s})
     try:

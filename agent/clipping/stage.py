@@ -342,8 +342,7 @@ class ClippingStage:
         recorded = self._recording_time(capture, path)
         if not self._pause_filter.lets_through(capture, recorded):
             return
-        shown = self._outbox.captures.by_id(capture.id)
-        assert shown is not None  # rows are never deleted
+        shown = self._outbox.captures.existing(capture.id)
         if self._outbox.takes.report(capture.id) is None:
             options = {"activity": self._activity_at(recorded), **self._policy.options}
             if is_offered and not shown.hidden_stretches:
@@ -407,8 +406,7 @@ class ClippingStage:
             later_s = [-source.start_s for source in plan.sources]
         parts = []
         for source, late_s in zip(plan.sources, later_s, strict=True):
-            capture = self._outbox.captures.by_id(source.capture_id)
-            assert capture is not None  # rows are never deleted
+            capture = self._outbox.captures.existing(source.capture_id)
             parts.append(
                 SkeletonPart(
                     path=self._folder.skeleton_of_recording(capture.stored_name),
@@ -604,8 +602,7 @@ class ClippingStage:
             return False
         if not self._pause_filter.lets_through(capture, recorded):
             return True  # what failed may have failed before that was asked
-        shown = self._outbox.captures.by_id(capture.id)
-        assert shown is not None  # rows are never deleted
+        shown = self._outbox.captures.existing(capture.id)
         if shown.hidden_stretches:
             return False
         duration_s = shown.duration_s or 0.0

@@ -303,7 +303,7 @@ class ResendStage:
         assert undoable is not None  # made with it
         if undoable.left_s(self._now()) > 0:
             return
-        old = self._entry(resend.entry_id)
+        old = self._outbox.entries.existing(resend.entry_id)
         if not self._is_whole(old):
             self._end(resend, ResendState.GIVEN_UP, "the clip is no longer on this box")
             return
@@ -325,7 +325,7 @@ class ResendStage:
     def _follow(self, resend: Resend) -> None:
         """sending -> deleting, once the right session is there."""
         assert resend.new_entry_id is not None  # it has one from `sending` on
-        new = self._entry(resend.new_entry_id)
+        new = self._outbox.entries.existing(resend.new_entry_id)
         if new.state in SENT:
             self._outbox.resends.move(resend, ResendState.DELETING, now_s=self._now().utc_s)
             crash_point("resend-delivered")
@@ -361,7 +361,7 @@ class ResendStage:
             return
         assert resend.new_entry_id is not None  # as above
         with self._outbox.transaction():
-            new_name = self._entry(resend.new_entry_id).name
+            new_name = self._outbox.entries.existing(resend.new_entry_id).name
             self._outbox.resends.end_old(resend, new_name=new_name, now_s=now_s)
             self._outbox.resends.move(resend, ResendState.DONE, now_s=now_s)
         resend_log.info("session deleted", session=resend.session_id)
@@ -414,11 +414,6 @@ class ResendStage:
             link_or_copy(source, unfinished)
             fsync_file(unfinished)
             move_durably(unfinished, target)
-
-    def _entry(self, entry_id: int) -> Entry:
-        entry = self._outbox.entries.by_id(entry_id)
-        assert entry is not None  # rows are never deleted
-        return entry
 
 
 _STEPS: dict[ResendState, Callable[[ResendStage, Resend], None]] = {

@@ -71,6 +71,12 @@ class Captures:
         """Return one capture."""
         return self._db.one(Capture.from_row, "SELECT * FROM capture WHERE id = ?", (capture_id,))
 
+    def existing(self, capture_id: int) -> Capture:
+        """Return a capture that has been ingested: its row is never deleted."""
+        found = self.by_id(capture_id)
+        assert found is not None
+        return found
+
     def by_sha256(self, sha256: str) -> Capture | None:
         """Return the capture with this content."""
         return self._db.one(Capture.from_row, "SELECT * FROM capture WHERE sha256 = ?", (sha256,))
@@ -466,8 +472,7 @@ class JoinCandidates:
         )
 
     def _neighbour(self, entry_id: int) -> Neighbour | None:
-        entry = self._entries.by_id(entry_id)
-        assert entry is not None  # it was found by its id
+        entry = self._entries.existing(entry_id)
         if entry.state is EntryState.DISCARDED and entry.reason in _NOT_SHOWN:
             return None
         cut_from = self._entries.sources(entry_id)

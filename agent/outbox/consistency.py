@@ -170,8 +170,7 @@ class ConsistencyCheck:
                 quarantine(path, self._folder, why="it is shorter than it was")
             self._outbox.files.note_gone("capture", capture.id, now_s=self._now().utc_s)
             return
-        found = self._outbox.captures.by_id(capture.id)
-        assert found is not None  # rows are never deleted
+        found = self._outbox.captures.existing(capture.id)
         reason = Reason.CAPTURE_DAMAGED if exists else Reason.CAPTURE_MISSING
         self._outbox.captures.move(
             found, CaptureState.QUARANTINED, now_s=self._now().utc_s, reason=reason

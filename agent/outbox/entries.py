@@ -126,9 +126,7 @@ class Entries:
             for position, source in enumerate(new.sources, start=1):
                 place = {"entry_id": entry_id, "position": position}
                 self._db.insert("entry_capture", {**place, **asdict(source)})
-            created = self.by_id(entry_id)
-        assert created is not None  # inserted above
-        return created
+            return self.existing(entry_id)
 
     def _look_first(self, new: NewEntry) -> LookFirst:
         """Doubt a clip that was filmed before the history was lost: it may have been sent then."""
@@ -141,6 +139,12 @@ class Entries:
     def by_id(self, entry_id: int) -> Entry | None:
         """Return one entry."""
         return self._db.one(Entry.from_row, "SELECT * FROM entry WHERE id = ?", (entry_id,))
+
+    def existing(self, entry_id: int) -> Entry:
+        """Return an entry that has been made: its row is never deleted."""
+        found = self.by_id(entry_id)
+        assert found is not None
+        return found
 
     def by_code(self, clip_code: str) -> Entry | None:
         """Return the entry with this clip code."""

@@ -320,8 +320,7 @@ class ResultStore:
                 return False
             if not self._outbox.results.record(follow_up.entry_id, new, now_s=now_s):
                 return False
-            entry = self._outbox.entries.by_id(follow_up.entry_id)
-            assert entry is not None  # rows are never deleted
+            entry = self._outbox.entries.existing(follow_up.entry_id)
             if entry.state is EntryState.UPLOADED:
                 self._outbox.entries.move(entry, EntryState.COMPLETED, now_s=now_s)
         return True

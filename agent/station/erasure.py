@@ -133,8 +133,8 @@ def carry_out(
     waits_for = [entry.name for entry in entries if entry.state in BEING_SENT]
     for capture_id in captures:
         removal.clear_original(capture_id)
-        capture = outbox.captures.by_id(capture_id)
-        if capture is not None and capture.file_state is not FileState.CLEARED:
+        capture = outbox.captures.existing(capture_id)
+        if capture.file_state is not FileState.CLEARED:
             waits_for.append(capture.name)
     waits_for += [name for name in _to_be_looked_into(outbox, forgetting) if name not in waits_for]
     if waits_for:
