@@ -191,6 +191,15 @@ class Entries:
         """Return the captures that a clip was cut from, in order."""
         return [capture for _, capture in self.sources(entry_id)]
 
+    def capture_ids(self, entry_ids: Collection[int]) -> list[int]:
+        """Return the ids of the captures that any of some clips was cut from, in order."""
+        query = """
+            SELECT DISTINCT capture_id FROM entry_capture
+             WHERE entry_id IN (SELECT value FROM json_each(?)) ORDER BY capture_id
+            """
+        rows = self._db.rows(query, (json.dumps(list(entry_ids)),))
+        return [int(row["capture_id"]) for row in rows]
+
     def stored_names(self) -> set[str]:
         """Return the names of every clip file a row stands for, cleared ones included."""
         return {str(row["stored_name"]) for row in self._db.rows("SELECT stored_name FROM entry")}

@@ -767,7 +767,7 @@ def _refuse_if_joined(outbox: Outbox, capture: Capture) -> None:
     for entry in outbox.entries.of_capture(capture.id):
         captures = outbox.entries.captures_of(entry.id)
         if len(captures) > 1 and entry.state is not EntryState.DISCARDED:
-            names = " and ".join(capture.name for capture in captures)
+            names = " and ".join(cut_from.name for cut_from in captures)
             raise RequestError(
                 f"{entry.name} is one clip of {names}",
                 hint=f"discard {entry.name} first, then clip its parts: spotter takes add",

@@ -129,7 +129,7 @@ def carry_out(
             removal.clear_clip(entry.id)
     removal.finish()
     crash_point("forgetting-clips-gone")
-    captures = sorted({c.id for entry in entries for c in outbox.entries.captures_of(entry.id)})
+    captures = outbox.entries.capture_ids([entry.id for entry in entries])
     waits_for = [entry.name for entry in entries if entry.state in BEING_SENT]
     for capture_id in captures:
         removal.clear_original(capture_id)
