@@ -26,6 +26,7 @@ from agent.outbox.pauses import LaneState
 from agent.outbox.states import SENT, CaptureState, EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions
+from agent.station.assignments import StationRules
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from agent.wakeup import wake
 
@@ -205,7 +206,9 @@ class DrillEnvironment:
             raise ScenarioFailed("the drill has run out of clips")
         chosen = (max if large else min)(waiting, key=lambda entry: entry.clip_bytes)
         said = ClipTarget(recipient=Recipient.ATHLETE, user_id=user_id, activity=chosen.activity)
-        released = clip_actions.release(self.outbox, chosen, said=said, station=said, now_s=now_s)
+        released = clip_actions.release(
+            self.outbox, chosen, said=said, rules=StationRules(default=said), now_s=now_s
+        )
         wake(self._state.wake_socket)
         return released
 

@@ -338,17 +338,15 @@ def release(
     Omitted options stay unchanged.  Uploading begins after delivery.send_delay_s; spotter undo
     reverts it within 10 s.
     """
-    rules, now = station_rules(settings), read_clock()
-    entry = find_clip(outbox, wanted)
+    entry, now = find_clip(outbox, wanted), read_clock()
     key = None if user_id is None else person_key(outbox, user_id)
     with outbox.transaction():
         released = clip_actions.release(
             outbox,
             entry,
             said=_said(entry, key, options),
-            station=rules.default,
+            rules=station_rules(settings),
             now_s=now.utc_s,
-            send_delay_s=rules.send_delay_s,
         )
         remember_given(outbox, [(entry, released)], now=now)
     warn_unknown_athlete(outbox, key)

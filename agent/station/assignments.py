@@ -198,11 +198,10 @@ def assign(
     outbox: Outbox,
     wanted: ClipTarget,
     *,
-    station: ClipTarget,
-    lasts_s: float | None = None,
-    idle_s: float | None = None,
+    rules: StationRules,
     now: Instant,
     set_by: str,
+    lasts_s: float | None = None,
 ) -> Assignment:
     """Put an athlete, or a guest, on the station from now on.
 
@@ -212,19 +211,18 @@ def assign(
     Args:
         outbox: where it is recorded.
         wanted: who does what.
-        station: the station's default.
-        lasts_s: after that, nobody, whatever is filmed.
-        idle_s: after that without a take, nobody; does not go with `lasts_s`.
+        rules: the station's default, and after how long without a take nobody is there.
         now: from when on.
         set_by: who said so and how: "command line", "page", "queue".
+        lasts_s: after that, nobody, whatever is filmed; until then the want of takes ends nothing.
 
     Raises:
         RequestError: the API would refuse such a clip.
     """
     if wanted.guest_id is None:
         check_user_id(wanted.user_id)
-    movement = complete(outbox, wanted, station=station)
-    idle_s = idle_s if lasts_s is None else None
+    movement = complete(outbox, wanted, station=rules.default)
+    idle_s = rules.idle_s if lasts_s is None else None
     assignment = _athlete(movement, starts=now, lasts_s=lasts_s, idle_s=idle_s, set_by=set_by)
     with outbox.transaction():
         record_run_out_now(outbox, now=now)
@@ -256,15 +254,7 @@ def assign_person(
     target = for_person(outbox, key, movement)
     if wanted is None and movement is rules.default:
         target = replace(target, barbell_mass_kg=None, incline_deg=None)  # their own come first
-    return assign(
-        outbox,
-        target,
-        station=rules.default,
-        lasts_s=lasts_s,
-        idle_s=rules.idle_s,
-        now=now,
-        set_by=set_by,
-    )
+    return assign(outbox, target, rules=rules, now=now, set_by=set_by, lasts_s=lasts_s)
 
 
 def last_combination(outbox: Outbox, key: str) -> ClipTarget | None:
@@ -328,14 +318,15 @@ def _weigh(
     now: Instant,
     set_by: str,
 ) -> Assignment:
+    if present.layer is AssignmentLayer.COACH:
+        rules = replace(rules, idle_s=present.idle_s)
     return assign(
         outbox,
         replace(present.target, barbell_mass_kg=mass_kg),
-        station=rules.default,
-        lasts_s=_rest_s(present, now=now),
-        idle_s=present.idle_s if present.layer is AssignmentLayer.COACH else rules.idle_s,
+        rules=rules,
         now=now,
         set_by=set_by,
+        lasts_s=_rest_s(present, now=now),
     )
 
 
@@ -562,14 +553,7 @@ def next_in_queue(
             raise RequestError("the queue has changed", hint="spotter queue")
         outbox.queue.remove(following.id)
         _make_way(outbox, following, now=now)
-        return assign(
-            outbox,
-            following.target,
-            station=rules.default,
-            idle_s=rules.idle_s,
-            now=now,
-            set_by=SET_BY,
-        )
+        return assign(outbox, following.target, rules=rules, now=now, set_by=SET_BY)
 
 
 def finish(outbox: Outbox, *, now: Instant, set_by: str) -> None:

@@ -129,9 +129,8 @@ def release(
     entry: Entry,
     *,
     said: ClipTarget | None,
-    station: ClipTarget,
+    rules: StationRules,
     now_s: float,
-    send_delay_s: float = 0.0,
 ) -> Entry:
     """Send what was held, under the athlete that is known or named now.
 
@@ -139,9 +138,9 @@ def release(
         outbox: where it is held.
         entry: what is held.
         said: what the person named, or None where they named nothing.
-        station: fills what was left open, for the same activity.
+        rules: the default, which fills what was left open, for the same activity; and for how
+            long it can be corrected before it goes, like a fresh one.
         now_s: Unix time.
-        send_delay_s: for so long it can be corrected before it goes, like a fresh one.
 
     Raises:
         RequestError: it is not held, no athlete is known, or the API would refuse it.
@@ -152,19 +151,19 @@ def release(
     if known.guest_id is not None:  # by now it may be known who that is
         known = target = for_person(outbox, f"{GUEST_PREFIX}{known.guest_id}", known)
     if said is not None and said.user_id is not None:
-        target = target_for(outbox, entry, check_user_id(said.user_id), said, station=station)
+        target = target_for(outbox, entry, check_user_id(said.user_id), said, station=rules.default)
     elif said is not None:
         target = replace(
             said, recipient=known.recipient, user_id=known.user_id, guest_id=known.guest_id
         )
-        target = fill_movement(target, known if known.activity == said.activity else station)
+        target = fill_movement(target, known if known.activity == said.activity else rules.default)
     if target.recipient is Recipient.UNKNOWN:
         raise RequestError(
             f"the athlete of {entry.name} is unknown",
             hint=f"spotter outbox release {entry.name} --user-id USER_ID",
         )
     changes = {
-        "due_at": due_after_correction(entry, send_delay_s, now_s=now_s),
+        "due_at": due_after_correction(entry, rules.send_delay_s, now_s=now_s),
         "remarks": remarks_for(entry, target),
     }
     return _unless_gone(outbox.entries.assign(entry, target, now_s=now_s, changes=changes))

@@ -143,12 +143,7 @@ async def release(page: WebContext, context: RequestContext) -> Response:
         page,
         entry,
         lambda now_s: clip_actions.release(
-            page.outbox,
-            entry,
-            said=None,
-            station=page.rules.default,
-            now_s=now_s,
-            send_delay_s=page.rules.send_delay_s,
+            page.outbox, entry, said=None, rules=page.rules, now_s=now_s
         ),
     )
     return said(

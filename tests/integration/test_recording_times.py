@@ -18,7 +18,7 @@ from agent.outbox.models import ClipTarget
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import Recipient
 from agent.sandbox.server import Sandbox
-from agent.station.assignments import assign
+from agent.station.assignments import StationRules, assign
 from agent.synthetic import SceneCamera, Segment, Storyboard
 from tests.station import Station, until
 
@@ -69,7 +69,7 @@ def assigned(station: Station, *, ann: float, ben: float) -> None:
         for who, seconds in ((ANN, ann), (BEN, ben)):
             wanted = ClipTarget(recipient=Recipient.ATHLETE, user_id=who, activity="running")
             at = now.shifted(-seconds)
-            assign(outbox, wanted, station=plain, now=at, set_by="test")
+            assign(outbox, wanted, rules=StationRules(default=plain), now=at, set_by="test")
 
 
 def vouched(tmp_path: Path, sandbox: Sandbox) -> Station:

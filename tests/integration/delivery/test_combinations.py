@@ -11,10 +11,13 @@ from agent.outbox.recovery import open_as_owner, rewritten_log
 from agent.outbox.states import EntryState, Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions, erasure
+from agent.station.assignments import StationRules
 from tests.integration.delivery.conftest import LARGE, WAIT_S, World, way_to
 from tests.station import ATHLETE, KEY
 
-STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+RULES = StationRules(
+    default=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+)
 _YEAR_S = 365 * 86_400.0
 
 
@@ -30,9 +33,7 @@ def test_a_sending_that_broke_off_after_a_release_is_looked_for_before_the_next(
     assert world.entry(2).reason == Reason.OUTCOME_UNKNOWN
 
     sandbox.add_fault("cut:at=50")
-    clip_actions.release(
-        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
-    )
+    clip_actions.release(world.outbox, world.entry(2), said=None, rules=RULES, now_s=world.clock_s)
     world.run(600)
 
     world.check_delivered_once(sandbox, 2)
@@ -152,9 +153,7 @@ def test_a_clip_that_was_given_to_another_athlete_and_had_gone_to_the_first_is_t
     world.add(2)
     world.run(WAIT_S + 10)
     other = ClipTarget(recipient=Recipient.ATHLETE, user_id="athlete-0002", activity="running")
-    clip_actions.release(
-        world.outbox, world.entry(2), said=other, station=STATION, now_s=world.clock_s
-    )
+    clip_actions.release(world.outbox, world.entry(2), said=other, rules=RULES, now_s=world.clock_s)
     sandbox.clear_faults()
 
     world.run(600)

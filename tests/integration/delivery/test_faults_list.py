@@ -9,9 +9,12 @@ from agent.outbox.models import ClipTarget
 from agent.outbox.states import Reason, Recipient
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions
+from agent.station.assignments import StationRules
 from tests.integration.delivery.conftest import WAIT_S, World
 
-STATION = ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+RULES = StationRules(
+    default=ClipTarget(recipient=Recipient.UNKNOWN, user_id=None, activity="running")
+)
 
 
 def lose_an_answer(world: World, sandbox: Sandbox, fault: str, *, made: bool = True) -> None:
@@ -61,9 +64,7 @@ def test_release_sends_what_is_held_again_unless_it_is_found_by_now(
     world: World, sandbox: Sandbox, made: bool
 ) -> None:
     lose_an_answer(world, sandbox, "hide-list", made=made)
-    clip_actions.release(
-        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
-    )
+    clip_actions.release(world.outbox, world.entry(2), said=None, rules=RULES, now_s=world.clock_s)
     sandbox.clear_faults()
     world.run(5)
 
@@ -76,9 +77,7 @@ def test_release_sends_again_where_the_list_still_says_nothing(
 ) -> None:
     lose_an_answer(world, sandbox, "hide-list", made=False)
 
-    clip_actions.release(
-        world.outbox, world.entry(2), said=None, station=STATION, now_s=world.clock_s
-    )
+    clip_actions.release(world.outbox, world.entry(2), said=None, rules=RULES, now_s=world.clock_s)
     world.run(5)
 
     world.check_delivered_once(sandbox, 2)

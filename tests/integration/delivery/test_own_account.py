@@ -11,7 +11,7 @@ from agent.sandbox.account import OWNER_UID
 from agent.sandbox.server import Sandbox
 from agent.station import clip_actions
 from tests.integration.delivery.conftest import SLOW_S, World
-from tests.integration.delivery.test_faults_list import STATION
+from tests.integration.delivery.test_faults_list import RULES
 from tests.station import KEY
 
 
@@ -63,7 +63,7 @@ def test_an_unknown_outcome_goes_to_a_person_and_pauses_nothing(
     own.run(2 * 86_400)
     assert own.lane_state.paused_reason is None
 
-    clip_actions.release(own.outbox, own.entry(1), said=None, station=STATION, now_s=own.clock_s)
+    clip_actions.release(own.outbox, own.entry(1), said=None, rules=RULES, now_s=own.clock_s)
     own.run(60)
     own.check_delivered_once(sandbox, 2)
 

@@ -122,7 +122,9 @@ class Weather:
         elif verb == "hold":
             clip_actions.hold(box, entry, now_s=now.utc_s)
         elif verb == "release":
-            clip_actions.release(box, entry, said=None, station=STATION, now_s=now.utc_s)
+            clip_actions.release(
+                box, entry, said=None, rules=StationRules(default=STATION), now_s=now.utc_s
+            )
         elif verb == "discard":
             self._undoable = clip_actions.discard_undoably(box, entry, now=now)
         elif verb == "undo" and self._undoable is not None:

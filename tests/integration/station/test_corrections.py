@@ -106,7 +106,7 @@ def test_what_a_take_shows_stays_with_the_take_by_every_way_to_another_athlete(
         given = again(outbox, entry)
     elif way == "release":
         said = ClipTarget(recipient=Recipient.UNKNOWN, user_id="ben", activity=shown.activity)
-        given = release(outbox, entry, said=said, station=RULES.default, now_s=NOW_S)
+        given = release(outbox, entry, said=said, rules=RULES, now_s=NOW_S)
     elif way == "guest":
         guest = note_guest(outbox, "Ben", now_s=NOW_S)
         give(outbox, entry, guest.key, rules=RULES, now_s=NOW_S)

@@ -11,6 +11,7 @@ from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, Reason, Recipient
 from agent.station import assignments, clip_actions
+from agent.station.assignments import StationRules
 from agent.station.attribution import Timeline
 from tests.factories import BOOT, NOW_S, admitted, instant, new_entry, ready_entry
 
@@ -38,7 +39,12 @@ def say(
     outbox: Outbox, target: ClipTarget, *, at: float = 0.0, lasts_s: float | None = None
 ) -> None:
     assignments.assign(
-        outbox, target, station=LIFTING, lasts_s=lasts_s, now=instant(at), set_by="test"
+        outbox,
+        target,
+        rules=StationRules(default=LIFTING),
+        now=instant(at),
+        set_by="test",
+        lasts_s=lasts_s,
     )
 
 
@@ -99,7 +105,9 @@ def held(outbox: Outbox, user_id: str | None = None) -> Entry:
 
 
 def release(outbox: Outbox, entry: Entry, said: ClipTarget | None) -> Entry:
-    return clip_actions.release(outbox, entry, said=said, station=LIFTING, now_s=NOW_S)
+    return clip_actions.release(
+        outbox, entry, said=said, rules=StationRules(default=LIFTING), now_s=NOW_S
+    )
 
 
 def test_release_needs_an_athlete_where_none_is_known(outbox: Outbox) -> None:

@@ -20,6 +20,7 @@ from agent.outbox.models import Capture, ClipTarget, FileFacts, Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason, Recipient
 from agent.station import assignments, clip_actions
+from agent.station.assignments import StationRules
 from agent.station.attribution import NEAR_EDGE_S, ClipWarning, decide_attribution
 from agent.station.recording_pause import start_filming, stop_filming
 from agent.station.recording_time import RecordingTime, recording_time
@@ -102,7 +103,13 @@ class TrustMachine(RuleBasedStateMachine):
     def assign(self, who: str) -> None:
         self._model.came.append((self._model.now_s, who))
         wanted = ClipTarget(recipient=Recipient.ATHLETE, user_id=who, activity="running")
-        assignments.assign(self._outbox, wanted, station=STATION, now=self._now(), set_by="test")
+        assignments.assign(
+            self._outbox,
+            wanted,
+            rules=StationRules(default=STATION),
+            now=self._now(),
+            set_by="test",
+        )
 
     @rule()
     def be_done(self) -> None:
