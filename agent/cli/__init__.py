@@ -21,6 +21,13 @@ from agent.errors import AgentError, BusyError
 
 _INTERRUPTED = 130
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_MAKE_ROOM = "free some space there; for temporary files, or: TMPDIR=FOLDER"
+_DISK_FAULT = "sudo dmesg shows disk faults"
+_READ_ONLY = f"{_DISK_FAULT}; sudo mount -o remount,rw repairs a mount"
+_OF_DISKS = {
+    **dict.fromkeys(_FULL, _MAKE_ROOM),
+    **{errno.EROFS: _READ_ONLY, errno.EIO: _DISK_FAULT},
+}  # what a disk refuses, and what to do
 _OF_COMMANDS = frozenset({"--config", "--json"})  # options that every command takes, but no group
 
 # Every command by its section of the help: its module, where it stands under its own name, and its
@@ -240,13 +247,9 @@ def _end_for(error: Exception) -> None:
 
 def _end_if_unwritten(error: OSError) -> None:
     """End the process where nobody reads what it prints, or no disk takes what it writes."""
-    if error.errno in _FULL and error.filename is not None:  # what it prints has no name
-        _end_with(
-            AgentError(
-                f"{error.filename}: {error.strerror}",
-                hint="free some space there; for temporary files, or: TMPDIR=FOLDER",
-            )
-        )
+    hint = _OF_DISKS.get(error.errno or 0)
+    if hint is not None and error.filename is not None:  # what it prints has no name
+        _end_with(AgentError(f"{error.filename}: {error.strerror}", hint=hint))
     unwritten = _end_of_output() or (error if error.errno in _FULL else None)
     if unwritten is None:
         return

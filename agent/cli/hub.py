@@ -35,9 +35,10 @@ from agent.cli.hub_care import (
 )
 from agent.cli.page import show_link
 from agent.clock import LocalTime, iso_utc, read_clock
+from agent.disk.space import READ_ONLY_REMEDY, is_read_only
 from agent.disk.state_folder import StateFolderLock, acting_as_owner, other_owner, user_name
 from agent.doctor.facility import HUB_UNIT
-from agent.errors import RequestError
+from agent.errors import BusyError, RequestError
 from agent.facility.joining import join as join_facility
 from agent.facility.joining import join_as_site
 from agent.facility.keys import SEED_BYTES, FacilityKey
@@ -347,6 +348,8 @@ def pair(wall: bool, config: Path, as_json: bool) -> None:
     if not settings.web.listen:
         raise RequestError("the hub's page is turned off", hint='set web.listen = "127.0.0.1:8378"')
     folder = prepared_hub(settings)
+    if is_read_only(folder.root):
+        raise BusyError(f"{folder.root} (hub.state) is read-only", hint=READ_ONLY_REMEDY)
     token, now_s = b32encode(os.urandom(_TOKEN_BYTES)).decode().lower(), read_clock().utc_s
     role = Role.WALL if wall else Role.COACH
     with acting_as_owner(folder.root), Outbox.open(folder.root) as outbox:

@@ -539,7 +539,8 @@ def rewriting(path: Path, mode: int = 0o660, *, group_id: int | None = None) -> 
     The unfinished file has a name that nobody can have taken beforehand.
 
     Raises:
-        OSError: the old content stays.
+        OSError: the old content stays.  It names the file, also where the system names none, as of
+            a write to a full disk.
     """
     unfinished = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -554,8 +555,11 @@ def rewriting(path: Path, mode: int = 0o660, *, group_id: int | None = None) -> 
             os.fsync(file.fileno())
         unfinished.replace(path)
         fsync_folder(path.parent)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # a disk that became read-only
+            unfinished.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in {None, str(unfinished)}:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from agent.backup import BackupContent, BackupKind, put_records_aside, restore_backup
+from agent.disk.space import READ_ONLY_REMEDY, is_disk_full, is_refusal
 from agent.disk.state_folder import (
     MEMBERSHIP,
     OF_SESSIONS,
@@ -31,7 +32,7 @@ from agent.disk.state_folder import (
     open_plain,
     rewriting,
 )
-from agent.errors import ConfigError, RequestError
+from agent.errors import AgentError, BusyError, ConfigError, RequestError
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import (
     CERTIFICATE_NAME,
@@ -273,6 +274,7 @@ class HubFolder:
         """Make the folder, its keys and its certificate where they are missing.
 
         Raises:
+            BusyError: the disk is full, read-only or faulty.
             ConfigError: they cannot be made.
         """
         os.umask(0o077)
@@ -284,9 +286,7 @@ class HubFolder:
             if not (certificate.exists() and key.exists()):
                 _make_certificate(certificate, key)
         except OSError as error:
-            raise ConfigError(
-                f"hub.state: {error.strerror}: {error.filename}", hint="use sudo, or another folder"
-            ) from None
+            raise _unusable(error) from None
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the broker's certificate, by which an invitation names it."""
@@ -347,6 +347,16 @@ class HubFolder:
             os.close(fd)
 
 
+def _unusable(error: OSError) -> AgentError:
+    """Return what to say of a place in the hub's folder that cannot be made or read."""
+    told = f"hub.state: {error.strerror}: {error.filename}"
+    if is_disk_full(error):
+        return BusyError(told, hint="free disk space")
+    if is_refusal(error):
+        return BusyError(told, hint=READ_ONLY_REMEDY)
+    return ConfigError(told, hint="use sudo, or another folder")
+
+
 def _make_certificate(certificate: Path, key: Path) -> None:
     new_key = ec.generate_private_key(ec.SECP256R1())
     signed = self_signed(new_key, [x509.DNSName(CERTIFICATE_NAME)], begins=_BEGINS, ends=_ENDS)
@@ -382,9 +392,7 @@ def _prepare(folder: StateFolder) -> None:
         for place in (folder.tmp, folder.set_aside, HubFolder(folder.root).plans):
             place.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(
-            f"hub.state: {error.strerror}: {error.filename}", hint="use sudo, or another folder"
-        ) from None
+        raise _unusable(error) from None
 
 
 def _make_room(folder: StateFolder) -> None:

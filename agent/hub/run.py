@@ -166,7 +166,8 @@ class _Hub:
                     continue  # the broker was ended with the hub
                 hint = error.hint if isinstance(error, AgentError) else None
                 delay_s = timer.note_failure()
-                log.error("broker failed", error=str(error), hint=hint, next_try_s=round(delay_s))
+                words = plain_words(error)
+                log.error("broker failed", error=words, hint=hint, next_try_s=round(delay_s))
                 await self._pause(stop, delay_s, error)
             except Exception as error:  # a mistake of ours does not end the hub
                 delay_s = timer.note_failure()
@@ -181,7 +182,8 @@ class _Hub:
 
     async def _pause(self, stop: _Stop, delay_s: float, error: Exception) -> None:
         """Wait before the broker is started again."""
-        self._manager.tell("READY=1", f"STATUS=broker failed: {error}")  # it keeps retrying
+        told = f"STATUS=broker failed: {plain_words(error)}"
+        self._manager.tell("READY=1", told)  # it keeps retrying
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.asked.wait(), delay_s)
 

@@ -23,7 +23,7 @@ from typing import Any, Literal, NoReturn
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from agent.disk.state_folder import open_plain
+from agent.disk.state_folder import open_plain, rewriting
 from agent.errors import BusyError, ConfigError
 from agent.facility.broker import BrokerAccess
 from agent.facility.keys import FacilityKey
@@ -321,7 +321,8 @@ class BrokerProcess:
         """
         place = self._folder.configuration
         told = configuration(self._site, self._folder, register, hub=hub, chain=chain)
-        place.write_text(told, "utf-8")
+        with rewriting(place, 0o600) as file:
+            file.write(told.encode())
         self._folder.broker_log.unlink(missing_ok=True)
         words = [str(self._program), "-c", str(place)]
         tied = shutil.which("setpriv")
