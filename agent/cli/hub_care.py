@@ -30,13 +30,13 @@ from agent.cli.page import show_link
 from agent.clock import read_clock
 from agent.disk.space import measure
 from agent.disk.state_folder import acting_as_owner
-from agent.doctor.facility import HUB_UNIT, hub_rounds
+from agent.doctor.facility import HUB_UNIT, TWIN_REMEDY, hub_rounds
 from agent.errors import NotifyError, RequestError
 from agent.facility.orders import Release
 from agent.facility.remote import COMMANDS, WALL, RemoteCommand
 from agent.hub.fleet_settings import FleetReleases, FleetSettings
 from agent.hub.folder import HUB_BACKUP, HubFolder, restore_hub
-from agent.hub.look import HubLook, RemoteResult, StationCommander, look_at_hub
+from agent.hub.look import HubLook, RemoteResult, StationCommander, find_twin, look_at_hub
 from agent.hub.planning import HubRoster, moment_of, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
@@ -508,19 +508,28 @@ def _summary(content: BackupContent) -> dict[str, object]:
 def status(config: Path, as_json: bool) -> None:
     """Show what the hub is doing, with a summary of all stations.
 
-    Exit code 1: the hub is not running, or its broker or its page does not work.  A station that is
-    away changes nothing.
+    Exit code 1: the hub is not running, its broker or its page does not work, or a second hub with
+    the same keys is running.  A station that is away changes nothing.
     """
     with opened_hub(config) as (settings, folder):
         look = look_at_hub(settings.hub, folder, now=read_clock)
+        twin = find_twin(settings.hub, folder)
     free_bytes = measure(settings.hub.state).free_bytes
     page = _page_document(settings.web.listen, look)
-    document = {**look.document(), "page": page, "disk_free_bytes": free_bytes}
+    document = {
+        **look.document(),
+        "second_hub": twin,
+        "page": page,
+        "disk_free_bytes": free_bytes,
+    }
     if as_json:
         print_json(document)
     else:
         _print_status(look, document, page, free_bytes=free_bytes)
-    if not look.runs or look.fault is not None or page["reason"] is not None:
+        if twin is not None:
+            click.echo(f"ANOTHER HUB with the same keys runs and answers at {twin}")
+            click.echo(f"  {TWIN_REMEDY}")
+    if not look.runs or look.fault is not None or twin is not None or page["reason"] is not None:
         sys.exit(1)
 
 

@@ -35,7 +35,7 @@ from agent.facility.joining import access_of
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import Membership, read_membership, read_station_key, split_address
 from agent.hub.folder import HubFolder
-from agent.hub.look import HubLook, look_at_hub
+from agent.hub.look import HubLook, find_twin, look_at_hub
 from agent.hub.server import end_of_log, find_server
 from agent.hub.settings import HubSettings, load_hub
 from agent.hub.stations import StationView
@@ -46,6 +46,10 @@ from agent.station.network import page_remedy
 from agent.text import counted
 from agent.web.auth import read_pin, why_no_pin
 
+TWIN_REMEDY = (
+    "stop one of them: each has a part of the stations; on the machine that it no longer is: sudo "
+    "systemctl disable --now spotter-hub"
+)
 HUB_UNIT, WORKER_UNIT = "spotter-hub.service", "spotter-worker.service"
 WORKER_STATE = Path("/var/lib/spotter-worker")
 OLDEST_SERVER = (2, 12)
@@ -224,6 +228,10 @@ def _check_inside(hub: HubUnderTest) -> Iterator[CheckResult]:
         return
     look = look_at_hub(hub.settings.hub, hub.folder, now=read_clock)
     yield judge_broker(look, is_taken=_is_listening(hub.settings.hub.listen))
+    twin = find_twin(hub.settings.hub, hub.folder)
+    if twin is not None:
+        told = f"another hub with the same keys runs and answers at {twin}"
+        yield broken("second hub", told, TWIN_REMEDY)
     yield judge_address(hub)
     if look.stations or not look.sites:  # a chain's hub may have none of its own
         yield from judge_stations(look.stations, invited=len(look.register.invitations))

@@ -230,6 +230,14 @@ class HubConnection:
         """Whether it is connected, as far as the last exchange has shown."""
         return self._client is not None and self._client.is_connected
 
+    @property
+    def broker_name(self) -> str | None:
+        """The name by which the broker introduced itself; None where there is no connection."""
+        if self._client is None:
+            return None
+        name = self._client._server_info.get("server_name")
+        return name if isinstance(name, str) else None
+
     def open(self) -> None:
         """Connect.
 

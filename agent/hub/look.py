@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 
@@ -25,7 +25,7 @@ from agent.facility.remote import (
 from agent.facility.work import PART_BYTES, WorkRefusedError, granted, read_request
 from agent.hub.chain import SiteBoard
 from agent.hub.folder import HubFolder, Register
-from agent.hub.server import end_of_log, hub_access, storing_fault
+from agent.hub.server import broker_name, end_of_log, hub_access, storing_fault
 from agent.hub.settings import SiteSettings
 from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerView
 from agent.outbox.consistency import stored_pause
@@ -194,6 +194,27 @@ def look_at_hub(site: SiteSettings, folder: HubFolder, *, now: Now) -> HubLook:
         ],
         chain=_look_at_chain(site, folder),
     )
+
+
+def find_twin(site: SiteSettings, folder: HubFolder) -> str | None:
+    """Return the address at which a second hub with the same keys answers; None: none is found.
+
+    As after a restore on another machine while the old hub still runs: some stations would be
+    connected to one of them, and some to the other.  Only where this hub's broker listens, and
+    where stations call it, is a second one looked for.
+    """
+    runs = StateFolderLock(folder.places).is_taken()
+    access = hub_access(site.listen, folder, folder.key())
+    for address in dict.fromkeys((access.address, site.called)):
+        with closing(HubConnection(replace(access, address=address))) as connection:
+            try:
+                connection.open()
+            except NotifyError:
+                continue  # nobody, or somebody else
+            name = connection.broker_name
+        if not (runs and name == broker_name(folder)):  # read behind it: it may have just started
+            return address
+    return None
 
 
 def _look_at_chain(site: SiteSettings, folder: HubFolder) -> ChainLook | None:

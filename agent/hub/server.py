@@ -54,6 +54,7 @@ _READY_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.05
 _END_WITHIN_S = 5.0
 _MOST_LOG = 1 << 18  # bytes
+_MOST_CONFIGURATION = 1 << 24  # bytes
 # A file of a stream that could not be written, as in "critical write error: write /x/1.blk: no
 # space left on device" and "failed to store a msg on stream 'HUB > EVENTS': write ...".
 _NOT_STORED = re.compile(
@@ -68,6 +69,7 @@ def configuration(
     *,
     hub: FacilityKey,
     chain: tuple[Membership, FacilityKey] | None,
+    broker: str = PROGRAM,
 ) -> str:
     """Return the broker's configuration, which it reads as JSON.
 
@@ -77,6 +79,7 @@ def configuration(
         register: who may come in.
         hub: the key of the only user who may do everything.
         chain: to which the broker connects, and by which key.
+        broker: its own name, which it tells everyone who connects.
     """
     certificate, key = folder.certificate
     tls = {
@@ -94,7 +97,7 @@ def configuration(
     elif site.sites is not None:
         leafs = {"leafnodes": {"listen": site.sites, "tls": tls}}
     document = {
-        "server_name": "spotter-hub",
+        "server_name": broker,
         "listen": site.listen,
         "logfile": str(folder.broker_log),
         "logfile_size_limit": _LOG_BYTES,
@@ -258,6 +261,16 @@ def hub_access(listen: str, folder: HubFolder, key: FacilityKey) -> BrokerAccess
     return BrokerAccess(address=f"{here}:{port}", certificate=certificate, key=key)
 
 
+def broker_name(folder: HubFolder) -> str | None:
+    """Return the name of the broker that the hub of a folder has started last; None: unknown."""
+    try:
+        with open_plain(folder.configuration) as file:
+            name = json.loads(file.read(_MOST_CONFIGURATION))["server_name"]
+    except (OSError, ValueError, TypeError, KeyError):  # it has started none, or is writing it
+        return None
+    return str(name)
+
+
 def find_server(site: SiteSettings) -> Path:
     """Return the nats-server to start.
 
@@ -305,6 +318,8 @@ class BrokerProcess:
         self._program = program
         self._site = site
         self._folder = folder
+        # Never the same twice: it distinguishes this hub from another one with a copy of its keys.
+        self._name = f"{PROGRAM}-{os.urandom(8).hex()}"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(
@@ -320,7 +335,9 @@ class BrokerProcess:
             BusyError: it does not, with the reason in its own words.
         """
         place = self._folder.configuration
-        told = configuration(self._site, self._folder, register, hub=hub, chain=chain)
+        told = configuration(
+            self._site, self._folder, register, hub=hub, chain=chain, broker=self._name
+        )
         with rewriting(place, 0o600) as file:
             file.write(told.encode())
         self._folder.broker_log.unlink(missing_ok=True)

@@ -7,6 +7,8 @@ import tarfile
 import time
 from pathlib import Path
 
+import pytest
+
 from agent.outbox.outbox import Outbox
 from tests.facility import Hub
 from tests.integration.facility.conftest import MakeStation
@@ -60,6 +62,35 @@ def test_a_new_machine_with_the_backup_has_the_whole_board_and_nobody_visits_a_s
                 assert outbox.devices.pair(token, device_id="tablet", now_s=time.time())
     assert "history lost" not in hub.log.read_text()
     assert "holds a hub's stations already" in hub.spotter("restore", str(archive), code=1)
+
+
+@pytest.mark.parametrize("place", ["elsewhere", "the same address"])
+def test_a_second_hub_with_the_same_keys_is_reported(tmp_path: Path, place: str) -> None:
+    archive = tmp_path / "hub.tar"
+    with Hub(tmp_path / "old") as old:
+        old.spotter("backup", str(archive))
+        assert json.loads(old.status("--json", code=0))["second_hub"] is None
+        assert "second hub" not in give(["hub", "doctor", "--config", str(old.config)]).stdout
+        new = Hub(tmp_path / "new")
+        listen = new.listen if place == "elsewhere" else old.listen
+        new.config.write_text(
+            f'[hub]\nsite = "gym-1"\nstate = "{new.folder.root}"\nlisten = "{listen}"\n'
+            f'address = "{old.listen}"\n[web]\nlisten = ""\n'
+        )
+        new.spotter("restore", str(archive))
+        assert json.loads(new.status("--json", code=1))["second_hub"] == old.listen
+        if place == "elsewhere":
+            new.start()
+            assert "running" in new.status(code=1)
+        told = new.status(code=1)
+        assert f"ANOTHER HUB with the same keys runs and answers at {old.listen}" in told
+        checked = give(["hub", "doctor", "--config", str(new.config)])
+        assert checked.returncode == 1 and "second hub" in checked.stdout, checked.stdout
+        assert json.loads(old.status("--json", code=0))["second_hub"] is None
+        if place == "elsewhere":
+            old.stop()
+            assert json.loads(new.status("--json", code=0))["second_hub"] is None
+            new.stop()
 
 
 def test_another_backup_and_a_changed_one_restore_nothing(
