@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 from urllib.parse import urlencode
 
 from agent.api import contract
@@ -341,6 +341,7 @@ PAGES_PATH = contract.path_of("find_users")
 WHOLE_PATH = contract.path_of("users")
 MOST_USERS = 20_000
 _PAGE = 100  # asked for; a host may give fewer at a time
+_HALF = re.compile("[\ud800-\udfff]")  # of a character
 _MOST_PAGES = MOST_USERS  # one at a time is the least a page can bring
 
 # What the API's forces and powers are computed from; whether they are there is read, no value is.
@@ -428,17 +429,22 @@ def _read_page(answer: ApiResponse) -> _Page:
         raise not_our_api("the list of athletes")
     last_id = document.get("last_uid")
     users = [user for entry in listed if (user := _read_user(entry)) is not None]
-    return _Page(users=users, last_id=last_id if isinstance(last_id, str) and last_id else None)
+    return _Page(users=users, last_id=last_id if _is_id(last_id) else None)
 
 
 def _read_user(entry: object) -> User | None:
     if not isinstance(entry, Mapping):
         return None
     user_id, name = entry.get("user_uid"), entry.get("display_name")
-    if not isinstance(user_id, str) or not user_id:
+    if not _is_id(user_id):
         return None
     lacks = tuple(measure for measure in BODY_MEASURES if not _is_measured(entry.get(measure)))
     return User(user_id=user_id, name=name if isinstance(name, str) else "", lacks=lacks)
+
+
+def _is_id(value: object) -> TypeGuard[str]:
+    """Tell whether it can be asked for: half a character, which JSON may hold, fits in no query."""
+    return isinstance(value, str) and bool(value) and not _HALF.search(value)
 
 
 def _is_measured(value: object) -> bool:

@@ -129,6 +129,16 @@ def test_what_is_no_roster_is_the_lanes_fault(answer: ApiResponse, reason: str) 
     assert fault.value.reason == reason
 
 
+@pytest.mark.parametrize("last", ["half \ud800", "\udc00", None])
+def test_half_a_character_in_an_id_costs_no_other_athlete(last: str | None) -> None:
+    pages = {None: users("a", "\ud800", "b"), "b": users("c", "d\udfff")}
+
+    def host(_path: str, after: str | None) -> object:
+        return {"users": pages.get(after, []), "last_uid": last}
+
+    assert ids_of(host) == (["a", "b", "c"], True)
+
+
 @pytest.mark.parametrize(
     ("measures", "lacks"),
     [
