@@ -33,6 +33,7 @@ from agent.api.transfer import (
     Timeouts,
     UploadDeadline,
     longest_answer_s,
+    no_cookies,
 )
 from agent.clock import Now
 from agent.errors import (
@@ -151,6 +152,7 @@ class ApiClient(AbstractContextManager["ApiClient"]):
             timeout=httpx.Timeout(None, connect=self._times.connect_s),  # see `ExchangeWatchdog`
             verify=self._judge(),
             follow_redirects=False,
+            cookies=no_cookies(),
             # A connection the server closed meanwhile would leave an upload's outcome unknown.
             limits=httpx.Limits(max_keepalive_connections=0),
         )

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,15 @@ from agent.heartbeat import own_heartbeat
 # Is called with how many bytes may go next and how many are left; waits for as long as they must,
 # and returns how many may go.  What it raises ends the upload.
 Pace = Callable[[int, int], int]
+
+
+def no_cookies() -> CookieJar:
+    """Return what keeps no cookie of any answer.
+
+    A client is open for months: each answer could add one, until requests are too large for the
+    host; and a request says by its key alone whose it is, not by whom another key was.
+    """
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))
 
 
 class ClipBody(io.FileIO):

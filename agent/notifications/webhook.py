@@ -13,7 +13,7 @@ import httpx
 from agent import __version__
 from agent.api.responses import ApiResponse, requested_wait_s
 from agent.api.tls import tls_context, tls_fault, tls_words
-from agent.api.transfer import DeadlineExceededError, ExchangeWatchdog
+from agent.api.transfer import DeadlineExceededError, ExchangeWatchdog, no_cookies
 from agent.clock import Now
 from agent.errors import NotifyError, plain_words
 from agent.notifications.message import Interest, Notice
@@ -141,6 +141,7 @@ class Webhook:
                 timeout=httpx.Timeout(None, connect=self._timeout_s),  # see `ExchangeWatchdog`
                 verify=tls_context(self._ca_file),
                 follow_redirects=False,
+                cookies=no_cookies(),
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
         return self._http
