@@ -13,6 +13,16 @@ from agent.outbox.database import Row, built
 from agent.outbox.states import CaptureState, EntryState, FileState, Recipient
 from agent.text import plain_name
 
+_FARTHEST_NS = (1 << 63) - 1  # from 1970, as SQLite stores it: the year 2262
+
+
+def inode_of(found: os.stat_result) -> int:
+    """Return a file's inode number as SQLite stores it, with a sign.
+
+    File systems that hash their numbers, or have them from a server, use all of the 64 bits.
+    """
+    return found.st_ino - (1 << 64) if found.st_ino >> 63 else found.st_ino
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts:
@@ -24,8 +34,13 @@ class FileFacts:
 
     @classmethod
     def of(cls, found: os.stat_result) -> "FileFacts":
-        """Return the facts in what the system says of a file."""
-        return cls(size_bytes=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+        """Return the facts in what the system says of a file.
+
+        A time farther away than SQLite can store, as ext4 tells of files from before 1970, is the
+        farthest that it can.
+        """
+        mtime_ns = max(-_FARTHEST_NS, min(found.st_mtime_ns, _FARTHEST_NS))
+        return cls(size_bytes=found.st_size, mtime_ns=mtime_ns, inode=inode_of(found))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from agent.outbox.database_file import (
 )
 from agent.outbox.journal.log import ChangeLog, LogSurvey, contradiction
 from agent.outbox.journal.snapshots import Sidecar, Sidecars, apply_image, read_image
-from agent.outbox.models import LookFirst
+from agent.outbox.models import LookFirst, inode_of
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName
 
@@ -581,7 +581,7 @@ def _doubt_copy(connection: sqlite3.Connection, path: Path, *, is_said: bool = T
     """
     query = "SELECT inode, born_ns FROM ledger_mark WHERE id = 1"
     inode, born_ns = connection.execute(query).fetchone()
-    own, own_born_ns = path.stat().st_ino, born_ns_of(path)
+    own, own_born_ns = inode_of(path.stat()), born_ns_of(path)
     if (inode, born_ns) == (own, own_born_ns):
         return False
     connection.execute("UPDATE ledger_mark SET inode = ?, born_ns = ?", (own, own_born_ns))

@@ -17,7 +17,7 @@ from agent.errors import AnalysisFault, BusyError
 from agent.intake.admission import Admission, AdmissionResult
 from agent.intake.folder import UnsettledError
 from agent.intake.stability import WriterState, writer_state
-from agent.outbox.models import FileFacts
+from agent.outbox.models import FileFacts, inode_of
 from agent.outbox.outbox import Outbox
 from agent.outbox.recovery import open_as_owner
 from agent.outbox.states import CaptureState, FileState
@@ -69,6 +69,27 @@ def test_a_file_is_moved_in_with_its_name_on_record(door: Door) -> None:
     capture = door.outbox.captures.by_id(1)
     assert capture is not None and capture.file_name == "Set 1.MP4"
     assert list(door.folder.tmp.iterdir()) == []
+
+
+@pytest.mark.parametrize("mtime_s", [-(2**31), 4_323_456_000, 2**34])  # 2107, and 2446 or 2514
+def test_a_file_of_any_age_is_admitted_and_recognised(door: Door, mtime_s: int) -> None:
+    path = door.put("odd.mp4")
+    os.utime(path, (mtime_s, mtime_s))
+
+    assert door.admit(path) is AdmissionResult.NEW
+
+    capture = door.outbox.captures.by_id(1)
+    assert capture is not None
+    stored = door.folder.captures / capture.stored_name
+    assert capture.facts == FileFacts.of(stored.stat())
+
+
+@pytest.mark.parametrize("number", [1, 2**63 - 1, 2**63, 2**64 - 1])
+def test_an_inode_number_of_64_bits_can_be_stored_and_stays_another_one(number: int) -> None:
+    found = os.stat_result((stat.S_IFREG, number, *[0] * 8))
+
+    assert -(2**63) <= inode_of(found) < 2**63
+    assert inode_of(found) % 2**64 == number
 
 
 def test_the_same_content_under_any_name_makes_nothing_new(door: Door) -> None:
