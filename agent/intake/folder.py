@@ -165,7 +165,7 @@ class CaptureFolder:
         Args:
             since_s: Unix time; what has not changed since then is not waited for.
         """
-        names = []
+        names, now_s = [], self._now().utc_s
         for folder, files, _ in walk(self._root):
             for name in files:
                 path = folder / name
@@ -173,7 +173,7 @@ class CaptureFolder:
                     found = path.lstat()
                 except OSError:
                     continue
-                if stat.S_ISREG(found.st_mode) and max(found.st_mtime, found.st_ctime) > since_s:
+                if stat.S_ISREG(found.st_mode) and _changed_ns(found, now_s) > since_s * 1e9:
                     finished = self._finished_name(path)
                     if finished is not None:
                         names.append(finished)
@@ -196,9 +196,14 @@ class CaptureFolder:
 
     def is_growing(self) -> bool:
         """Tell whether a capture is being written: one has grown in the last seconds."""
-        since_ns = (self._now().utc_s - _STILL_GROWING_S) * 1e9
+        now_s = self._now().utc_s
+        since_ns = (now_s - _STILL_GROWING_S) * 1e9
         try:
-            return any(facts.mtime_ns > since_ns for _, facts in self.scan())
+            return any(
+                # One that is dated ahead, as by a camera's wrong clock, may lie there for long.
+                facts.mtime_ns > since_ns and _changed_ns(path.lstat(), now_s) > since_ns
+                for path, facts in self.scan()
+            )
         except OSError:
             return False
 
