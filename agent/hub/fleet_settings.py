@@ -24,7 +24,7 @@ from agent.facility.orders import (
     StationRelease,
     Tables,
 )
-from agent.hub.folder import HubFolder
+from agent.hub.folder import HubFolder, changing_alone
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.settings.load import check_tables, toml_value
@@ -135,8 +135,11 @@ class _Fleet(ABC, Generic[Kept, Told]):
             NotifyError: the broker cannot be reached: they hear of it when the hub starts.
             ConfigError: the file of what is wanted is damaged.
         """
-        wanted, site, key = self.wanted(), self._site.site, self._folder.key()
-        told = []
+        with changing_alone(self._folder.root, "telling.lock"):  # the last to tell tells everything
+            return self._tell(self.wanted(), now_s=now_s)
+
+    def _tell(self, wanted: Kept, *, now_s: float) -> list[str]:
+        site, key, told = self._site.site, self._folder.key(), []
         with closing(HubConnection(hub_access(self._site.listen, self._folder, key))) as hub:
             hub.open()
             for name, known in self._folder.register().stations.items():
@@ -173,17 +176,18 @@ class _Fleet(ABC, Generic[Kept, Told]):
             ConfigError: the file is damaged.
             OSError: it cannot be kept.
         """
-        before = self.wanted()
-        is_listed = station in before.stations or group in before.groups
-        if wanted or not is_listed:  # what is wanted of one that is gone can be removed
-            self._refuse_unknown(station, group)
-        changed: dict[str, object] = {"everywhere": wanted}
-        if station is not None:
-            changed = {"stations": _with_entry(before.stations, station, wanted or None)}
-        elif group is not None:
-            changed = {"groups": _with_entry(before.groups, group, wanted or None)}
-        with rewriting(self._path, 0o600) as file:
-            file.write(before.model_copy(update=changed).model_dump_json(indent=1).encode())
+        with changing_alone(self._folder.root):
+            before = self.wanted()
+            is_listed = station in before.stations or group in before.groups
+            if wanted or not is_listed:  # what is wanted of one that is gone can be removed
+                self._refuse_unknown(station, group)
+            changed: dict[str, object] = {"everywhere": wanted}
+            if station is not None:
+                changed = {"stations": _with_entry(before.stations, station, wanted or None)}
+            elif group is not None:
+                changed = {"groups": _with_entry(before.groups, group, wanted or None)}
+            with rewriting(self._path, 0o600) as file:
+                file.write(before.model_copy(update=changed).model_dump_json(indent=1).encode())
 
     def _refuse_unknown(self, station: str | None, group: str | None) -> None:
         known = self._folder.register().stations

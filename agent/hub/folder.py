@@ -327,7 +327,7 @@ class HubFolder:
             RequestError: the change cannot be made.
             OSError: it cannot be written.
         """
-        with self._alone():
+        with changing_alone(self.root):
             new = change(self.register())
             with rewriting(self._register, 0o600) as file:
                 file.write(json.dumps(asdict(new), indent=1).encode())
@@ -337,14 +337,26 @@ class HubFolder:
     def _register(self) -> Path:
         return self.root / "stations.json"
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        fd = os.open(self.root / "stations.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
+
+@contextmanager
+def changing_alone(root: Path, lock: str = "stations.lock") -> Iterator[None]:
+    """Change files of a hub's folder, one process after another: read, change, write.
+
+    Of two commands at once, or one and the hub's page, the later must not undo the earlier.
+
+    Args:
+        root: the folder.
+        lock: the file in it that is locked; another one where it takes long, as over a network.
+
+    Raises:
+        OSError: the folder takes no lock.
+    """
+    fd = os.open(root / lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
 
 
 def _unusable(error: OSError) -> AgentError:

@@ -24,7 +24,7 @@ from agent.errors import ConfigError, RequestError
 from agent.facility.broker import HubConnection
 from agent.facility.membership import DESIRED, Subjects
 from agent.facility.orders import MOST_TURNS, StationPlan, Turn
-from agent.hub.folder import HubFolder, Register
+from agent.hub.folder import HubFolder, Register, changing_alone
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
 from agent.outbox.roster import GUEST_PREFIX
@@ -104,11 +104,12 @@ class HubRoster:
             RequestError: they are too many.
             OSError: it cannot be written.
         """
-        before = {} if replace else self.athletes()
-        merged = {**before, **{one.user_id: one for one in athletes}}
-        if len(merged) > _MOST_ATHLETES:
-            raise RequestError(f"more than {_MOST_ATHLETES} athletes")
-        self._write(merged)
+        with changing_alone(self._path.parent):
+            before = {} if replace else self.athletes()
+            merged = {**before, **{one.user_id: one for one in athletes}}
+            if len(merged) > _MOST_ATHLETES:
+                raise RequestError(f"more than {_MOST_ATHLETES} athletes")
+            self._write(merged)
         return len(merged)
 
     def remove(self, user_id: str) -> None:
@@ -117,10 +118,11 @@ class HubRoster:
         Raises:
             RequestError: there is no such athlete.
         """
-        known = dict(self.athletes())
-        if known.pop(user_id, None) is None:
-            raise RequestError(f"no athlete {user_id!r}", hint="spotter hub roster lists them")
-        self._write(known)
+        with changing_alone(self._path.parent):
+            known = dict(self.athletes())
+            if known.pop(user_id, None) is None:
+                raise RequestError(f"no athlete {user_id!r}", hint="spotter hub roster lists them")
+            self._write(known)
 
     def _write(self, athletes: Mapping[str, HubAthlete]) -> None:
         document = [one.model_dump(mode="json") for _, one in sorted(athletes.items())]
@@ -300,9 +302,17 @@ class Planner:
             expected = "0" if stored is None else str(stored.sequence)
             body = plan.sealed(self._key)
             broker.publish(subject, body, {_EXPECTED: expected})
-        with rewriting(self._folder.plan_of(station), 0o600) as file:
-            file.write(body)
+        self._keep(plan, body)
         return plan
+
+    def _keep(self, plan: StationPlan, body: bytes) -> None:
+        """Keep a plan that is published, unless a later one is kept already."""
+        path, public = self._folder.plan_of(plan.station), self._key.public
+        with changing_alone(self._folder.root):
+            kept = _revision(_kept_plan(path), site=self._site, station=plan.station, public=public)
+            if kept < plan.revision:
+                with rewriting(path, 0o600) as file:
+                    file.write(body)
 
     def clear(self, station: str, *, now_s: float) -> None:
         """Leave nothing planned for whatever station has this name next.
@@ -333,7 +343,12 @@ class Planner:
             return None  # of another key: replaced by this plan
 
     def _next(
-        self, station: str, before: StationPlan | None, turns: Sequence[Turn], *, now_s: float
+        self,
+        station: str,
+        before: StationPlan | None,
+        turns: Sequence[Turn],
+        *,
+        now_s: float,
     ) -> StationPlan:
         earlier = () if before is None else before.turns
         begins = {turn.begins for turn in turns}
@@ -373,9 +388,8 @@ async def keep_plans(
             stored = (await desired.get(name)).value or b""
         except KeyNotFoundError:
             stored = b""
-        path, kept = folder.plan_of(station), b""
-        with suppress(FileNotFoundError), open_plain(path) as file:
-            kept = file.read(StationPlan.MOST_BYTES)
+        path = folder.plan_of(station)
+        kept = _kept_plan(path)
         ours, theirs = (
             _revision(body, site=site, station=station, public=public) for body in (kept, stored)
         )
@@ -384,6 +398,13 @@ async def keep_plans(
         elif theirs > ours:
             with rewriting(path, 0o600) as written:
                 written.write(stored)
+
+
+def _kept_plan(path: Path) -> bytes:
+    """Return a plan as the folder has it; nothing where it has none."""
+    with suppress(FileNotFoundError), open_plain(path) as file:
+        return file.read(StationPlan.MOST_BYTES)
+    return b""
 
 
 def _revision(body: bytes, *, site: str, station: str, public: str) -> int:
