@@ -37,10 +37,13 @@ _MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings
 Tables = Mapping[str, Mapping[str, Any]]  # settings by table and key
 
 
+MOST_REVISION = 10**15
+
+
 class RevisedDocument(HubDocument):
     """A document of which the highest revision holds."""
 
-    revision: Annotated[int, Field(ge=1, le=10**15)]
+    revision: Annotated[int, Field(ge=1, le=MOST_REVISION)]
 
 
 class SettingsFragment(RevisedDocument):

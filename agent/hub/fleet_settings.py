@@ -27,6 +27,7 @@ from agent.facility.orders import (
 from agent.hub.folder import HubFolder, changing_alone
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
+from agent.hub.stations import next_revision
 from agent.settings.load import check_tables, toml_value
 
 _MOST_FILE_BYTES = 1 << 22
@@ -151,7 +152,8 @@ class _Fleet(ABC, Generic[Kept, Told]):
                     before = self._told.unsealed(body, site=site, station=name, hub=key.public)
                 heard = before or self._document(self._kept(), name, None, 1)
                 # Also after the broker's store was lost, and after two changes in a millisecond.
-                revision = max(round(now_s * 1000), heard.revision + 1)
+                least = next_revision(hub, subjects, self._told.KIND)
+                revision = max(round(now_s * 1000), heard.revision + 1, least)
                 document = self._document(wanted, name, known.group, revision)
                 if document.model_copy(update={"revision": heard.revision}) != heard:
                     hub.publish(subject, document.sealed(key))

@@ -27,6 +27,7 @@ from agent.facility.orders import MOST_TURNS, StationPlan, Turn
 from agent.hub.folder import HubFolder, Register, changing_alone
 from agent.hub.server import hub_access
 from agent.hub.settings import SiteSettings
+from agent.hub.stations import next_revision
 from agent.outbox.roster import GUEST_PREFIX
 from agent.text import printable
 
@@ -298,7 +299,8 @@ class Planner:
             if replace and before is not None:
                 begun = tuple(turn for turn in before.turns if turn.begins <= now_s)
                 before = before.model_copy(update={"turns": begun})
-            plan = self._next(station, before, turns, now_s=now_s)
+            least = next_revision(broker, subjects, "plan")
+            plan = self._next(station, before, turns, now_s=now_s, least=least)
             expected = "0" if stored is None else str(stored.sequence)
             body = plan.sealed(self._key)
             broker.publish(subject, body, {_EXPECTED: expected})
@@ -349,6 +351,7 @@ class Planner:
         turns: Sequence[Turn],
         *,
         now_s: float,
+        least: int = 1,  # revision
     ) -> StationPlan:
         earlier = () if before is None else before.turns
         begins = {turn.begins for turn in turns}
@@ -360,7 +363,7 @@ class Planner:
         all_turns = all_turns[max(0, begun - 1) :]  # the present one, and those that come
         if len(all_turns) > MOST_TURNS:
             raise RequestError(f"{station}: a plan has at most {MOST_TURNS} turns")
-        revision = max(round(now_s * 1000), 0 if before is None else before.revision + 1)
+        revision = max(round(now_s * 1000), least, 0 if before is None else before.revision + 1)
         last_s = max([now_s, *(turn.ends or turn.begins for turn in all_turns)])
         return StationPlan(
             site=self._site,

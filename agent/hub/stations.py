@@ -20,7 +20,9 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from agent.clock import Instant, iso_utc
 from agent.disk.state_folder import open_plain, rewriting
-from agent.facility.membership import MOST_POSTER_BYTES
+from agent.facility.broker import HubConnection
+from agent.facility.membership import MOST_POSTER_BYTES, STATES, Subjects
+from agent.facility.orders import MOST_REVISION
 from agent.hub.folder import Register
 from agent.station.status import StationStatus
 
@@ -221,6 +223,29 @@ class StationWord(_Word):
     def to_review(self) -> int:
         """How many clips and recordings wait for a person."""
         return self.held + self.refused + self.failing + self.unreadable
+
+
+def next_revision(broker: HubConnection, subjects: Subjects, kind: str) -> int:
+    """Return the lowest revision of a document that a station would take; 1 where it says nothing.
+
+    It may have a higher one than the hub remembers, after a restore, or as the clock was ahead.
+
+    Args:
+        broker: of the hub.
+        subjects: of the station.
+        kind: of the document: plan, settings or release.
+
+    Raises:
+        NotifyError: the broker did not answer.
+    """
+    stored = broker.stored(subjects.last(f"KV_{STATES}", subjects.state))
+    try:
+        word = None if stored is None else StationWord.model_validate_json(stored.body)
+    except ValidationError:
+        word = None
+    told: OrderWord | None = None if word is None else getattr(word, kind)
+    held = 0 if told is None or told.revision is None else told.revision
+    return held + 1 if held < MOST_REVISION else 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

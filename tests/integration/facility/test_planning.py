@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -202,6 +203,29 @@ def test_a_plan_of_the_hub_reaches_the_station_and_holds_without_the_hub(
     assert [one["told"]["plan"]["state"] for one in listed if one["station"] == "planned"] == [
         "overruled"
     ]
+
+
+def test_a_plan_after_a_restore_counts_although_the_hubs_clock_was_ahead_before(
+    hub: Hub, station: MakeStation
+) -> None:
+    rack, subject = station("rack-1"), "$KV.desired.gym-1.rack-1.plan"
+
+    def revision() -> object:
+        shown = (hub.state_of("rack-1") or {}).get("plan")
+        return shown["revision"] if isinstance(shown, dict) else None
+
+    hub.admit(rack)
+    with rack.running():
+        ahead = plan(turn("ada", 0), revision=round(4e9 * 1000))
+        with closing(hub.connection()) as broker:
+            broker.publish(subject, ahead.sealed(hub.folder.key()))
+            until(lambda: revision() == ahead.revision)
+            broker.ask("$JS.API.STREAM.PURGE.KV_desired")  # of which the backup has nothing
+
+        told = json.loads(hub.spotter("assign", "rack-1", "bob", "--json"))[0]
+
+        assert told["revision"] > ahead.revision
+        until(lambda: revision() == told["revision"])
 
 
 def _on_station(status: str) -> object:
