@@ -4,7 +4,6 @@ import json
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +39,7 @@ from agent.hub.look import HubLook, RemoteResult, StationCommander, find_twin, l
 from agent.hub.planning import HubRoster, moment_of, read_roster_csv
 from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
+from agent.settings.load import toml_tables
 from agent.station.network import page_remedy
 from agent.text import counted, printable
 
@@ -336,12 +336,10 @@ def push(
 
 def _tables_of(file: TextIO) -> dict[str, dict[str, Any]]:
     try:
-        return tomllib.loads(text_of(file))
-    except tomllib.TOMLDecodeError as error:
+        return toml_tables(text_of(file))
+    except ValueError as error:
         hint = "the file has the form of station.toml: docs/facility-manage.md"
         raise RequestError(f"{file.name}: {error}", hint=hint) from None
-    except RecursionError:
-        raise RequestError(f"{file.name}: nested too deeply") from None
 
 
 def _tell(fleet: FleetSettings | FleetReleases) -> list[str] | None:

@@ -6,7 +6,6 @@ import sqlite3
 import stat
 import subprocess
 import time
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from agent.errors import AgentError, ConfigError
 from agent.outbox.consistency import opened_as_it_is
 from agent.outbox.states import TO_BE_LOOKED_INTO, TO_BE_SENT
 from agent.settings import Settings
-from agent.settings.load import how_to_edit
+from agent.settings.load import how_to_edit, toml_tables
 from agent.text import counted
 
 
@@ -243,7 +242,7 @@ def _other_stations(config: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
         if path.resolve() == own or path.name.endswith(".sample.toml"):
             continue
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            tables = toml_tables(path.read_text(encoding="utf-8"))
             Settings.model_validate(tables)
         except (OSError, ValueError, ConfigError):
             continue

@@ -1,10 +1,8 @@
 """The hub's settings: one file, another machine's or user's than a station's."""
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
@@ -12,7 +10,7 @@ from pydantic_settings import SettingsConfigDict
 from agent.bandwidth_schedule import parse_timetable
 from agent.errors import ConfigError
 from agent.facility.membership import DEFAULT_PORT, NAME
-from agent.settings.load import explained_toml, validated
+from agent.settings.load import explained_toml, toml_tables, validated
 from agent.settings.model import EnvironmentFirst, LogSettings, Table, WebSettings, is_loopback
 from agent.station.network import reached_at
 
@@ -113,7 +111,7 @@ def load_hub(path: Path) -> HubSettings:
         ConfigError: naming every mistake, each with what would be right.
     """
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = toml_tables(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(
             f"no settings of a hub: {path} is missing",

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, SecretStr, field_validator
@@ -22,7 +22,7 @@ from agent.disk.state_folder import rewriting
 from agent.errors import ConfigError
 from agent.recorder.cutting import CutPolicy
 from agent.recorder.policy import FilmedCamera, RecorderPolicy
-from agent.settings.load import explained_toml, toml_value, validated
+from agent.settings.load import explained_toml, toml_tables, toml_value, validated
 from agent.settings.model import EnvironmentFirst, Table
 
 ENV_PREFIX = "RECORDER_"
@@ -167,7 +167,7 @@ def load_recorder(path: Path) -> RecorderSettings:
     """
     hint = "docs/cameras.md shows a recorder's settings"
     try:
-        document: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        document = toml_tables(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=hint) from None
     except ValueError as error:

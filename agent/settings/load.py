@@ -355,8 +355,8 @@ def read_page_settings(path: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:  # a folder, a link, another user's
         raise ConfigError(f"{path}: {error.strerror}") from None
     try:
-        document = tomllib.loads(content.decode())
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        document = toml_tables(content.decode())
+    except ValueError:
         raise ConfigError(f"{path} is not valid TOML") from None
     _refuse_strange(document, PAGE_KEYS, str(path))
     return document
@@ -446,9 +446,25 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}", hint=how_to_read(path)) from None
     try:
-        return tomllib.loads(content.decode("utf-8-sig"))
+        return toml_tables(content.decode("utf-8-sig"))
     except ValueError as error:
         raise explained_toml(error, path) from None
+
+
+def toml_tables(text: str) -> dict[str, Any]:
+    """Return the tables of a TOML text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # of Python's, with advice for programmers
+        raise ValueError("a number has too many digits") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def explained_toml(error: ValueError, path: Path) -> ConfigError:

@@ -421,6 +421,8 @@ def test_a_secret_in_the_wrong_place_is_not_repeated(
     [
         ("station = 3\n", "station: must be a table, as in [station]"),
         (f'{SMALLEST}[web]\nunit = "kg"\nunit = "lb"\n', "a setting is there twice"),
+        (f"{SMALLEST}[web]\nunit = {'[' * 5000}\n", "nested too deeply"),
+        (f"{SMALLEST}[web]\nunit = {'9' * 5000}\n", "too many digits"),
         (f'{SMALLEST}[api]\nbase_url = "https://[::1"\n', "base_url must be an address"),
         (f'{SMALLEST}[api]\nbase_url = "https://x:port"\n', "base_url must be an address"),
         (f'{SMALLEST}[webhook]\nurl = "https://x:port"\n', "webhook: url must be an address"),
@@ -525,6 +527,8 @@ def test_what_is_set_on_the_page_goes_before_the_file_and_below_the_environment(
         ('[station]\nexercise = "waltz"\n', "station: unknown exercise 'waltz'"),
         ("zone = 3\n", "zone stands outside of the tables [analysis], [station], [web]"),
         ("\xff", "not valid TOML"),
+        (f"zone = {'[' * 5000}", "not valid TOML"),  # where tomllib has errors of its own
+        (f"zone = {'9' * 5000}", "not valid TOML"),
     ],
 )
 def test_a_broken_file_of_the_page_never_takes_a_station_down(
