@@ -121,10 +121,11 @@ class HubDocument(BaseModel):
         try:
             told = json.loads(body[: cls.MOST_BYTES])
             text = str(told["document"])
+            signed = cls._signed(text)  # half a character, which JSON may hold, is no text
             signature = base64.b64decode(str(told["signature"]), validate=True)
         except (ValueError, TypeError, KeyError, RecursionError):
             raise RequestError("it cannot be read") from None
-        if not is_signed(cls._signed(text), signature, public=hub):
+        if not is_signed(signed, signature, public=hub):
             raise RequestError("it is not signed by the hub")
         try:
             document = cls.model_validate_json(text)

@@ -61,3 +61,27 @@ def test_settings_that_the_disk_did_not_take_are_tried_again(tmp_path: Path) -> 
     state.mkdir()
     station.hear(body)
     assert station.report == OrderReport(revision=2, state="applied")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"document": "\\ud800", "signature": "AAAA"}',  # half a character
+        b'{"document": "{}", "signature": "\\udfff"}',
+        b'{"document": ' + b"[" * 900 + b"]" * 900 + b', "signature": "AAAA"}',
+        b"[]",
+        b"\xff",
+    ],
+)
+def test_what_is_no_document_is_refused_and_keeps_no_start_from_going_on(
+    tmp_path: Path, body: bytes
+) -> None:
+    def keeper() -> SettingsKeeper:
+        return SettingsKeeper(StateFolder(tmp_path), _MEMBER, reload=lambda: None)
+
+    station = keeper()
+    station.hear(body)
+    assert station.report.state == "refused"
+
+    (tmp_path / "hub-settings.json").write_bytes(body)  # as the folder's group might
+    assert keeper().report.state == "none"
