@@ -39,7 +39,7 @@ from agent.disk.state_folder import (
 from agent.errors import OutboxError, RequestError
 from agent.outbox.database_file import DATABASE_NAME, holds_history
 from agent.outbox.outbox import Outbox
-from agent.text import printable
+from agent.text import printable, read_json
 
 _SCHEMA = 1
 _MANIFEST = "manifest.json"
@@ -273,7 +273,7 @@ def read_manifest(archive: tarfile.TarFile, path: Path, kind: BackupKind) -> Bac
         file = archive.extractfile(entry)
         if file is None or entry.size > _LARGEST_MANIFEST:
             raise KeyError(_MANIFEST)
-        told = json.loads(file.read())
+        told = read_json(file.read())
         if told["schema"] != _SCHEMA:
             raise RequestError(
                 f"{path} was written by a newer Spotter ({printable(str(told['version']), 20)})",

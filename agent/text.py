@@ -1,5 +1,8 @@
 """Foreign text made harmless for terminals, logs, tables and the page."""
 
+import json
+from typing import Any
+
 from agent.logs import without_known
 
 
@@ -71,6 +74,18 @@ def plain(name: str) -> str:
     if short.isprintable():
         return short
     return "".join(sign if sign.isprintable() else _NO_SIGN for sign in short)
+
+
+def read_json(content: str | bytes) -> Any:
+    """Return what a JSON document holds, whoever wrote it.
+
+    Raises:
+        ValueError: it is none, or nested so deeply that Python does not read it.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def whole_number(digits: str) -> int | float:

@@ -27,6 +27,7 @@ from agent.outbox.models import Take
 from agent.settings import Settings
 from agent.stage import StageName
 from agent.station.recording_time import Inside, creation_s
+from agent.text import read_json
 
 _REFERENCE_POSE_MS = 15.0  # of the machine on which the bounds were chosen
 _SLOWEST = 20.0  # a box slower than that is not waited for any longer
@@ -249,7 +250,7 @@ class _Running:
             self._unread += part
         line, _, self._unread = self._unread.partition(b"\n")
         try:
-            message = json.loads(line)
+            message = read_json(line)
         except ValueError:
             raise self._crashed() from None
         return message if isinstance(message, Mapping) else None

@@ -52,6 +52,7 @@ from agent.station.overlaps import (
     plan_take,
     seam_between,
 )
+from agent.text import read_json
 
 _MOST_BYTES = 64 << 20
 _MS = 1000.0
@@ -99,7 +100,7 @@ def _within(known: dict[str, Any], part: SkeletonPart) -> Iterator[tuple[int, ob
 
 def _read(path: Path) -> dict[str, Any]:
     with open_plain(path) as file:
-        document = json.loads(file.read(_MOST_BYTES))
+        document = read_json(file.read(_MOST_BYTES))
     wanted = {"schema", "bones", "scale", "times_ms", "points"}
     if not isinstance(document, dict) or not wanted <= document.keys():
         raise ValueError(f"{path.name} holds no landmarks")

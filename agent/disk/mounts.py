@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.disk.state_folder import StateFolder, device_of, open_plain, write_durably
+from agent.text import read_json
 
 _MOUNTED = Path("/proc/self/mountinfo")
 _FSTAB = Path("/etc/fstab")
@@ -169,7 +170,7 @@ class MountMemory:
     def _read(self) -> dict[str, object]:
         try:
             with open_plain(self.path) as file:
-                known = json.loads(file.read(_MOST_BYTES))
+                known = read_json(file.read(_MOST_BYTES))
         except (OSError, ValueError):
             return {}
         return known if isinstance(known, dict) else {}

@@ -7,7 +7,6 @@ import ctypes
 import hashlib
 import importlib.metadata
 import importlib.util
-import json
 import os
 import tempfile
 import time
@@ -19,7 +18,7 @@ from agent.clock import LocalTime
 from agent.disk.space import DiskUsage, intake_floor, measure, megabytes
 from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
 from agent.errors import AnalysisError
-from agent.text import counted
+from agent.text import counted, read_json
 
 LIBRARIES = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}
 MODEL_SHA256 = "0b16a260649757d7854d78c499ebcbaa8acc6738a7edba860546e6f8dd1536ed"  # as in NOTICE
@@ -62,7 +61,7 @@ def check_update(
 
 def _undone(record: Path) -> list[CheckResult]:
     try:
-        told = json.loads(record.read_text())
+        told = read_json(record.read_text())
         version, failed, reason = (str(told[name]) for name in ("from", "to", "reason"))
         at = str(told["at"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,6 +1,5 @@
 """Checks of the API connection and of notification receivers."""
 
-import json
 import os
 import socket
 import sqlite3
@@ -47,7 +46,7 @@ from agent.settings.model import (
     why_no_webhook_secret,
 )
 from agent.stage import StageName
-from agent.text import counted, printable
+from agent.text import counted, printable, read_json
 
 _DAY_S = 86400.0
 _SOON_DAYS = 21
@@ -405,7 +404,7 @@ def judge_last_state(last: StoredMessage | None, station: StationUnderTest) -> l
     findings = []
     try:
         stored_at = datetime.fromisoformat(last.headers["Nats-Time-Stamp"]).timestamp()
-        plan = json.loads(last.body)["plan"]
+        plan = read_json(last.body)["plan"]
         state, detail = str(plan["state"]), printable(str(plan["detail"]), 200)
     except (ValueError, TypeError, KeyError):
         return [warning("hub", "its last state of this station cannot be read", "spotter status")]

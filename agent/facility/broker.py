@@ -25,6 +25,7 @@ from agent.errors import NotifyError, plain_words
 from agent.facility.keys import FacilityKey
 from agent.facility.membership import CERTIFICATE_NAME, split_address
 from agent.stage import ignore_wake
+from agent.text import read_json
 
 CONNECT_WITHIN_S = 3
 ANSWER_WITHIN_S = 3.0
@@ -255,7 +256,7 @@ class HubConnection:
         """
         answer = self._answer(subject, body, headers).data
         try:
-            told = json.loads(answer)
+            told = read_json(answer)
             if "error" in told:
                 raise NotifyError(f"the hub rejected an event: {told['error'].get('description')}")
             return int(told["seq"])

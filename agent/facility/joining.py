@@ -28,6 +28,7 @@ from agent.facility.membership import (
     split_address,
     write_membership,
 )
+from agent.text import read_json
 
 _KNOWN_WITHIN_S = 5.0  # an invitation that was made just now, as by a script
 _ACCEPTED_WITHIN_S = 15.0  # the broker starts again to know the new key
@@ -159,7 +160,7 @@ def _ask(invitation: Invitation, certificate: str, key: FacilityKey) -> tuple[st
         answer = _patiently(
             connection, lambda: connection.ask(subject, asked), refused_within_s=_KNOWN_WITHIN_S
         )
-        told = json.loads(answer)
+        told = read_json(answer)
         hub = told["hub"]
         port = split_address(f":{told['port']}")[1] if invitation.kind is MemberKind.SITE else None
     except HubRefusesError:

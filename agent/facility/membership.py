@@ -25,6 +25,7 @@ from agent.disk.state_folder import (
 )
 from agent.errors import ConfigError, RequestError
 from agent.settings.load import HUB_FILE
+from agent.text import read_json
 
 NAME = r"[A-Za-z0-9_-]{1,40}"  # of a site or a station: one token of a subject
 DEFAULT_PORT = 4222
@@ -281,7 +282,7 @@ def read_membership(folder: StateFolder) -> Membership | None:
     path = membership_path(folder)
     try:
         with open_plain(path) as file:
-            told = json.loads(file.read(_MOST_BYTES))
+            told = read_json(file.read(_MOST_BYTES))
         member = Membership(**told)
         split_address(member.address)
     except FileNotFoundError:

@@ -31,6 +31,7 @@ from agent.outbox.outbox import Outbox
 from agent.outbox.states import Recipient
 from agent.settings.load import HUB_FILE, check_hub_settings
 from agent.station.assignments import StationRules, assign_person
+from agent.text import read_json
 
 _MODE = 0o640  # the group may read it, and not write it: see `read_hub_settings`
 
@@ -197,7 +198,7 @@ class AllowanceKeeper:
 
     def _kept(self) -> float:
         with suppress(OSError, ValueError, TypeError, KeyError), open_plain(self._path) as file:
-            kept = json.loads(file.read(Allowance.MOST_BYTES))
+            kept = read_json(file.read(Allowance.MOST_BYTES))
             return max(LEAST_BYTES_S, float(kept["alone_bytes_s"]))
         return UNLIMITED
 

@@ -44,7 +44,7 @@ from agent.hub.stations import (
 )
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
-from agent.text import printable
+from agent.text import printable, read_json
 
 ORIGIN = "Spotter-Sequence"  # heads an event at the chain: where the site has stored it
 MOST_SITE_BYTES = 1 << 16  # of what a site says at once, compressed
@@ -192,7 +192,7 @@ class SiteBoard:
         """Take what an earlier run has written; a file that is damaged is ignored."""
         try:
             with open_plain(path) as file:
-                document = json.loads(file.read(_MOST_FILE_BYTES))
+                document = read_json(file.read(_MOST_FILE_BYTES))
             for site, kept in document.items():
                 told = base64.b64decode(kept["told"])
                 self.hear(site, told, now=instant_of(kept))

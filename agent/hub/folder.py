@@ -42,6 +42,7 @@ from agent.facility.membership import (
     read_station_key,
 )
 from agent.outbox.recovery import accept_copy
+from agent.text import read_json
 from agent.web.tls import private_pem, self_signed
 
 _MOST_BYTES = 4 << 20
@@ -306,7 +307,7 @@ class HubFolder:
         path = self._register
         try:
             with open_plain(path) as file:
-                told = {key: {} for key in _ADDED_TABLES} | json.loads(file.read(_MOST_BYTES))
+                told = {key: {} for key in _ADDED_TABLES} | read_json(file.read(_MOST_BYTES))
             tables: dict[str, Any] = {}
             for known, invited in _TABLES.values():
                 tables[known] = {n: KnownStation(**one) for n, one in told[known].items()}

@@ -1,6 +1,5 @@
 """The hub as another process than its own sees it: its files, broker and stations, and commands."""
 
-import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +30,7 @@ from agent.hub.stations import AWAY_AFTER_S, StationBoard, StationView, WorkerVi
 from agent.outbox.consistency import stored_pause
 from agent.outbox.pauses import Pause
 from agent.stage import StageName
+from agent.text import read_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +237,7 @@ def _look_at_chain(site: SiteSettings, folder: HubFolder) -> ChainLook | None:
 def _events(connection: HubConnection) -> tuple[int, int]:
     """Return how many events the broker stores, and their bytes."""
     try:
-        state = json.loads(connection.ask(f"$JS.API.STREAM.INFO.{EVENTS_STREAM}"))["state"]
+        state = read_json(connection.ask(f"$JS.API.STREAM.INFO.{EVENTS_STREAM}"))["state"]
         return int(state["messages"]), int(state["bytes"])
     except (ValueError, TypeError, KeyError):  # it has only just been started
         return 0, 0

@@ -73,7 +73,7 @@ from agent.hub.stations import StationBoard, StationView, targets_document, writ
 from agent.hub.uplink import UplinkSharer
 from agent.retry import Backoff, BackoffTimer
 from agent.stage import StageName
-from agent.text import counted
+from agent.text import counted, read_json
 
 _DUPLICATES_S = 3600.0  # within it the broker itself drops what it has; readers drop the rest
 _DESIRED_BYTES = 1 << 26
@@ -388,7 +388,7 @@ class _Hub:
         """Answer who asks to be let in: the broker starts again to know the new key."""
         station = message.subject.rpartition(".")[2]
         try:
-            asked = json.loads(message.data[:_MOST_ASKED])
+            asked = read_json(message.data[:_MOST_ASKED])
             key = asked["key"]
             if not isinstance(key, str) or not is_public_key(key):
                 raise ValueError("no key")

@@ -41,6 +41,7 @@ from agent.facility.membership import (
 )
 from agent.hub.folder import HubFolder, Register
 from agent.hub.settings import SiteSettings
+from agent.text import read_json
 
 PROGRAM = "nats-server"
 EVENTS_BYTES = 1 << 30  # most that is stored of events; the oldest give way
@@ -265,7 +266,7 @@ def broker_name(folder: HubFolder) -> str | None:
     """Return the name of the broker that the hub of a folder has started last; None: unknown."""
     try:
         with open_plain(folder.configuration) as file:
-            name = json.loads(file.read(_MOST_CONFIGURATION))["server_name"]
+            name = read_json(file.read(_MOST_CONFIGURATION))["server_name"]
     except (OSError, ValueError, TypeError, KeyError):  # it has started none, or is writing it
         return None
     return str(name)

@@ -25,6 +25,7 @@ from agent.facility.membership import MOST_POSTER_BYTES, STATES, Subjects
 from agent.facility.orders import MOST_REVISION
 from agent.hub.folder import Register
 from agent.station.status import StationStatus
+from agent.text import read_json
 
 _SIDES = range(8, 641)  # pixels
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
@@ -456,7 +457,7 @@ class StationBoard:
         """Take what an earlier run has written; a file that is damaged is ignored."""
         try:
             with open_plain(path) as file:
-                document = json.loads(file.read(_MOST_BYTES))
+                document = read_json(file.read(_MOST_BYTES))
         except (OSError, ValueError):
             return
         for station, kept in document.items() if isinstance(document, Mapping) else ():

@@ -7,7 +7,6 @@ reads them.
 
 import errno
 import fcntl
-import json
 import os
 import sqlite3
 import threading
@@ -29,6 +28,7 @@ from agent.disk.state_folder import (
     rewriting,
 )
 from agent.errors import OutboxError
+from agent.text import read_json
 
 DATABASE_NAME = "outbox.db"
 
@@ -213,7 +213,7 @@ def _is_no_text(error: sqlite3.Error) -> bool:
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text)
+        read_json(text)
     except ValueError:
         return False
     return True

@@ -25,6 +25,7 @@ from agent.disk.state_folder import (
 )
 from agent.outbox.database import OutboxDatabase, Row, built, count_by_state
 from agent.outbox.models import Entry
+from agent.text import read_json
 
 Number = float | int | str | bool
 
@@ -231,7 +232,7 @@ def read_head(path: Path) -> Head | None:
     if not (ends and line.startswith(_OPENING) and line.endswith(b",\n")):
         return None
     try:
-        return Head(**json.loads(line[len(_OPENING) : -2]))
+        return Head(**read_json(line[len(_OPENING) : -2]))
     except (ValueError, TypeError):
         return None
 
@@ -240,7 +241,7 @@ def read_session(path: Path) -> Mapping[str, object] | None:
     """Return what the API returned, as it came, or None where there is no such document."""
     try:
         with path.open("rb") as file:
-            told = json.loads(file.read(MOST_DOCUMENT_BYTES + 1))
+            told = read_json(file.read(MOST_DOCUMENT_BYTES + 1))
     except (OSError, ValueError):
         return None
     session = told.get("session") if isinstance(told, Mapping) else None

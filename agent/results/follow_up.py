@@ -36,7 +36,7 @@ from agent.outbox.roster import StationFlags
 from agent.outbox.states import EntryState
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName, Wake, ignore_wake
-from agent.text import counted
+from agent.text import counted, read_json
 from agent.token_bucket import TokenBucket
 
 _MB = 1 << 20
@@ -579,7 +579,7 @@ class RequestBudget:
         saved = self._switches.get(_ON_RECORD)
         if saved is None:
             return _Level(saved_s=_REQUEST_S, at=now, hold_s=0.0), 0.0
-        noted = json.loads(saved)
+        noted = read_json(saved)
         level = _Level(**{**noted, "at": Instant(**noted["at"])})
         passed_s = level.at.elapsed_s(now)
         if passed_s <= 0 and now.utc_s < level.at.utc_s:  # the clock went back: start over

@@ -47,6 +47,7 @@ from agent.outbox.results import MOST_DOCUMENT_BYTES, WantedVideo
 from agent.outbox.states import EntryState
 from agent.retry import Backoff
 from agent.stage import WAKE_ONLY, StageName
+from agent.text import read_json
 from agent.token_bucket import TokenBucket
 
 
@@ -145,7 +146,7 @@ def _opened(path: Path, flags: int) -> int:
 def _read(note: Path) -> tuple[RemoteFile, int, str | None] | None:
     """Return of what a part is, how much is durable, and since which boot; None: not known."""
     try:
-        saved = json.loads(note.read_text(encoding="ascii"))
+        saved = read_json(note.read_text(encoding="ascii"))
         origin = RemoteFile(validator=saved["validator"], total_bytes=saved["total_bytes"])
         return origin, int(saved["durable_bytes"]), saved["boot_id"]
     except (OSError, ValueError, KeyError, TypeError):

@@ -41,6 +41,7 @@ from agent.outbox.assignments import AssignmentLayer
 from agent.outbox.outbox import Outbox
 from agent.stage import StageName, Wake, ignore_wake
 from agent.station.attribution import present_of
+from agent.text import read_json
 from agent.wakeup import short_path
 
 _POLL_S = 0.4  # while a recorder is there; its loss shows by then
@@ -99,7 +100,7 @@ class RecorderMemory:
         self._folder = folder
         self._names: set[str] = set()
         with suppress(OSError, ValueError, TypeError):
-            told = json.loads(folder.recorders.read_text(encoding="utf-8"))
+            told = read_json(folder.recorders.read_text(encoding="utf-8"))
             self._names = {name for name in told if _NAME.fullmatch(name)}
 
     def expected(self) -> list[str]:

@@ -105,3 +105,18 @@ def test_clips_that_a_power_cut_tore_are_cut_again_and_delivered(
     sent = {session.title[1:11]: session.video_sha256 for session in sandbox.book.sessions}
     assert sent == whole
     assert "damaged" in station.log.read_text()
+
+
+def test_files_of_deeply_nested_json_keep_no_start_and_no_command_from_going_on(
+    station: Station, sandbox: Sandbox
+) -> None:
+    station.put_clip()
+    for name in ("mounts.json", "recorders.json", "hub.json", "hub-allowance.json"):
+        (station.state / name).write_bytes(b"[" * 20_000)  # within what Python reads of a file
+
+    with station.running():
+        assert delivered(sandbox, 1)
+        checked = give(["doctor", "--config", str(station.config)])
+
+    assert "hub.json: is damaged" in checked.stdout
+    assert "crashed" not in station.log.read_text()

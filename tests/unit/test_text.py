@@ -1,6 +1,8 @@
-"""One is told as one."""
+"""Words for numbers, and foreign JSON."""
 
-from agent.text import counted
+import pytest
+
+from agent.text import counted, read_json
 
 
 def test_one_is_told_as_one_and_others_as_many() -> None:
@@ -9,3 +11,9 @@ def test_one_is_told_as_one_and_others_as_many() -> None:
         "1 is there",
         "5 are there",
     ]
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, b'{"a":' * 100_000, "9" * 5000, b"\xff", ""])
+def test_what_python_does_not_read_as_json_is_one_kind_of_error(content: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_json(content)
