@@ -200,7 +200,7 @@ class CaptureFolder:
         since_ns = (now_s - _STILL_GROWING_S) * 1e9
         try:
             return any(
-                # One that is dated ahead, as by a camera's wrong clock, may lie there for long.
+                # One that is dated ahead, as by a camera's wrong clock, may stay there for long.
                 facts.mtime_ns > since_ns and _changed_ns(path.lstat(), now_s) > since_ns
                 for path, facts in self.scan()
             )
