@@ -158,6 +158,7 @@ AGREEMENT_S = 120.0
 _SEEN_S = 1.5  # what our own eyes may be off by
 _EXACT_S = 5.0  # what clocks that are right, and recorders that write late, differ by
 _SAME_S = 10.0  # readings that are closer are one
+_SHORT_S = 10.0  # of what took no longer, start and end are one reading
 _WRONG_ZONE_S = 14 * 3600.0  # how far a camera's clock is off that takes local time for UTC
 _QUARTER_S = 900.0  # all zones differ by whole ones
 _SLOW_MOTION = 1.5  # so much faster than it plays was it filmed, or slower
@@ -351,6 +352,7 @@ class _Claim:
     is_rough: bool = False  # good for a contradiction alone
 
     def all(self) -> Iterator[float]:
+    earlier_s: float = 0.0  # how much earlier it may have begun, unsaid: too little for a reading
         yield from self.starts
         yield from self.zones
 
@@ -445,7 +447,14 @@ class _Weighing:
                 starts = (created, created - length_s)
             here_s = _zone_s(created)
             zones = tuple(start - here_s for start in starts) if here_s else ()
-            yield _Claim(RecordedBy.CONTAINER, starts, zones, equals=len(starts))
+            is_short = inside.creation_is is None and length_s < _SHORT_S
+            yield _Claim(
+                RecordedBy.CONTAINER,
+                starts,
+                zones,
+                equals=len(starts),
+                earlier_s=length_s if is_short else 0.0,
+            )
         if named is not None and not self._was_reset(named.readings[0]):
             starts, zones = named.readings[: named.equals], named.readings[named.equals :]
             if named.precision_s > 1:
@@ -465,8 +474,8 @@ class _Weighing:
     def _start_or_end(self, created: float, named: float | None) -> CreationIs | None:
         """Return which of the two a creation time is, by what else the same clock says."""
         length_s = self._length_s
-        if length_s < 2 * _EXACT_S:
-            return "start"
+        if length_s < _SHORT_S:
+            return "start"  # or the end: too close to be told apart
         bounds = [(named, 0.0), (named, -length_s)] if named is not None else []
         if self._kept_time:
             mtime_s = self._seen.mtime_s
@@ -501,12 +510,18 @@ class _Weighing:
         by, (first, *also) = found[0]
         others = [(by, start) for start in also]
         for other, starts in found[1:]:
+        # What counts as one reading is as sharp as it is wide.
+        wide_s = [
+            abs(s - first) for _, starts in found for s in starts if abs(s - first) <= _SAME_S
+        ]
+        wide_s += [claim.earlier_s for claim in self._claims if claim.by is by]
+        margin_s = max(_EXACT_S, max(wide_s) + _EXACT_S - 2)
             # The name may be in the camera's own zone; a file may be written again later.
             later = other is RecordedBy.FILE_TIME and starts[0] > first
             same = any(_is_zone_apart(start, first) for start in starts)
             if not later and not same:
                 others += [(other, start) for start in starts]
-        return self._claiming(by, first, others, proof=True, margin_s=_EXACT_S)
+        return self._claiming(by, first, others, proof=True, margin_s=margin_s)
 
     def _unless_contradicted(self, here: RecordingTime) -> RecordingTime:
         """Return what happened here beside what the camera says, where that is another time."""

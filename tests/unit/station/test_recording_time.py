@@ -222,6 +222,29 @@ def test_where_nothing_tells_start_from_end_both_are_readings() -> None:
     assert sorted(end_s for _, end_s in ends(recorded)) == [0, 40]
 
 
+@pytest.mark.parametrize("creation_is", [None, "start"])
+def test_what_is_too_short_to_tell_start_from_end_is_no_sharper_than_it_is_long(
+    creation_is: CreationIs | None,
+) -> None:
+    """Filmed from 0 to 7 s, and it may be deleted for a stop only if all of that is inside it."""
+    recorded = weighed(
+        seen(appeared=500.0), created=7.0, creation_is=creation_is, offset_s=0.0, length_s=7.0
+    )
+
+    assert recorded.is_proof
+    begun = recorded.start.utc_s - recorded.margin_s
+    assert (begun <= NOW_S) == (creation_is is None)
+
+
+def test_readings_that_count_as_one_are_no_sharper_than_they_are_wide() -> None:
+    recorded = weighed(
+        seen(appeared=500.0), created=8.0, creation_is="start", offset_s=0.0, name=named(0.0)
+    )
+
+    assert recorded.is_proof
+    assert recorded.start.utc_s - recorded.margin_s <= NOW_S
+
+
 def test_a_late_copy_may_carry_one_wrong_clock_thrice() -> None:
     late = seen(appeared=5000, written=100)
 
