@@ -6,7 +6,7 @@ from typing import Literal
 
 import structlog
 
-from agent.clock import Instant, LocalTime
+from agent.clock import Instant
 from agent.failpoints import crash_point
 from agent.outbox.models import (
     Capture,
@@ -24,7 +24,7 @@ from agent.stage import StageName
 from agent.station.assignments import record_run_out, renew, timeline_of
 from agent.station.attribution import Attribution, UnassignedPolicy, decide_attribution
 from agent.station.overlaps import Plan
-from agent.station.recording_time import RecordingTime, recorded_by_words
+from agent.station.recording_time import RecordingTime
 
 _LONGEST_WAIT_S = 3600.0  # for the next recording; then a clip goes as it is, whatever comes
 
@@ -173,22 +173,10 @@ def _new_entry(
         sources=plan.sources,
         state=state,
         reason=reason,
-        detail=plan.question or (None if hold else _in_question(decision)),
+        detail=plan.question or (None if hold else decision.question),
         due_at=due_at,
         clip=cut.clip,
         target=decision.target,
         filmed_at=decision.filmed_at,
         remarks=decision.remarks,
     )
-
-
-def _in_question(decision: Attribution) -> str | None:
-    """Say who come into question; None where nobody asks."""
-    if not decision.candidates:
-        return None
-    candidates = [
-        f"{candidate.key}, if it was filmed at {LocalTime(0).full(candidate.filmed_at)}, as "
-        f"{recorded_by_words(candidate.by)} says"
-        for candidate in decision.candidates
-    ]
-    return "; or ".join(candidates)

@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agent.clock import BEGINNING, Instant
+from agent.clock import BEGINNING, Instant, LocalTime
 from agent.outbox.assignments import Assignment, AssignmentKind, AssignmentLayer
 from agent.outbox.models import ClipTarget, Take
 from agent.outbox.outbox import Outbox
 from agent.outbox.states import EntryState, Reason, Recipient
-from agent.station.recording_time import RecordedBy, RecordingTime
+from agent.station.recording_time import RecordedBy, RecordingTime, recorded_by_words
 
 
 class UndecidableError(Exception):
@@ -298,6 +298,20 @@ class Attribution:
     remarks: tuple[str, ...] = ()
     candidates: tuple[AthleteCandidate, ...] = ()  # who come into question, the likeliest first
 
+    @property
+    def question(self) -> str | None:
+        """Say who come into question; None where nobody asks."""
+        if not self.candidates:
+            return None
+        if self.reason is Reason.TWO_ATHLETES:  # one moment, in which both were there in turn
+            return ", then ".join(candidate.key for candidate in self.candidates)
+        candidates = [
+            f"{candidate.key}, if it was filmed at {LocalTime(0).full(candidate.filmed_at)}, as "
+            f"{recorded_by_words(candidate.by)} says"
+            for candidate in self.candidates
+        ]
+        return "; or ".join(candidates)
+
 
 def decide_attribution(
     take: Take,
@@ -369,9 +383,7 @@ def _decide_unknown(
     except UndecidableError:
         people = []
     if len({person.who for person in people}) != 1 or people[0].who == (None, None):
-        arrival = replace(
-            recorded, start=recorded.end, by=RecordedBy.FILE_TIME, pace=0.0, others=()
-        )
+        arrival = replace(recorded, start=recorded.end, by=RecordedBy.ARRIVAL, pace=0.0, others=())
         claimed = recorded.readings[1:]
         return _naming(held, _candidates(take, (*claimed, arrival), timeline))
     return _assigned(people[0], recorded, recorded.start, near_edge=False)

@@ -178,6 +178,7 @@ class RecordedBy(StrEnum):
     CONTAINER = "container"
     NAME = "name"
     FILE_TIME = "file_time"
+    ARRIVAL = "arrival"  # says only when it was filmed at the latest
     UNKNOWN = "unknown"
 
 
@@ -187,6 +188,7 @@ _WORDS = {
     RecordedBy.CONTAINER: "the creation time in the file",
     RecordedBy.NAME: "the time in the file name",
     RecordedBy.FILE_TIME: "the file's modification time",
+    RecordedBy.ARRIVAL: "the time of its arrival here",
     RecordedBy.UNKNOWN: "no reliable evidence",
 }
 
@@ -350,9 +352,9 @@ class _Claim:
     zones: tuple[float, ...] = ()  # the same, if it took another zone's time for ours
     equals: int = 1  # how many of `starts` are as likely as the first
     is_rough: bool = False  # good for a contradiction alone
+    earlier_s: float = 0.0  # how much earlier it may have begun, unsaid: too little for a reading
 
     def all(self) -> Iterator[float]:
-    earlier_s: float = 0.0  # how much earlier it may have begun, unsaid: too little for a reading
         yield from self.starts
         yield from self.zones
 
@@ -508,14 +510,14 @@ class _Weighing:
         if not found:
             return None
         by, (first, *also) = found[0]
-        others = [(by, start) for start in also]
-        for other, starts in found[1:]:
         # What counts as one reading is as sharp as it is wide.
         wide_s = [
             abs(s - first) for _, starts in found for s in starts if abs(s - first) <= _SAME_S
         ]
         wide_s += [claim.earlier_s for claim in self._claims if claim.by is by]
         margin_s = max(_EXACT_S, max(wide_s) + _EXACT_S - 2)
+        others = [(by, start) for start in also]
+        for other, starts in found[1:]:
             # The name may be in the camera's own zone; a file may be written again later.
             later = other is RecordedBy.FILE_TIME and starts[0] > first
             same = any(_is_zone_apart(start, first) for start in starts)

@@ -77,6 +77,7 @@ def test_a_change_during_the_take_is_a_question_for_a_person() -> None:
 
     assert (decision.state, decision.reason) == (EntryState.HELD, Reason.TWO_ATHLETES)
     assert decision.target.user_id is None
+    assert decision.question == "ann, then ben"
 
 
 def test_a_new_mass_for_the_same_athlete_is_no_other_athlete() -> None:
@@ -186,6 +187,9 @@ def test_of_an_unknown_time_those_are_named_for_whom_something_speaks() -> None:
 
     assert decision.reason is Reason.RECORDING_TIME_UNKNOWN
     assert [one.key for one in decision.candidates] == ["ann", "ben"]
+    assert decision.question is not None
+    assert decision.question.count("as the time in the file name says") == 1
+    assert decision.question.endswith("as the time of its arrival here says")
 
 
 def test_after_a_clock_jump_the_time_since_boot_decides() -> None:
