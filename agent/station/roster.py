@@ -144,8 +144,9 @@ def _namesake(outbox: Outbox, named: str) -> RosterAthlete | None:
 def athlete_of(outbox: Outbox, key: str) -> RosterAthlete | None:
     """Return the person of a key, or None where the roster does not know it."""
     user_id, guest_id = split_key(key)
-    if guest_id is not None:
-        return outbox.roster.by_id(guest_id)
+    if guest_id is not None:  # which counts athletes too: none of them is meant by it
+        guest = outbox.roster.by_id(guest_id)
+        return guest if guest is not None and guest.is_guest else None
     return None if user_id is None else outbox.roster.by_user_id(user_id)
 
 

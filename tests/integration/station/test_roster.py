@@ -10,6 +10,7 @@ from agent.outbox.states import EntryState, Reason
 from agent.station.assignments import assign_person, last_combination
 from agent.station.roster import (
     athlete_of,
+    find_athlete,
     name_of,
     note_guest,
     person_key,
@@ -145,6 +146,16 @@ def test_what_is_no_person_is_refused(outbox: Outbox, key: str) -> None:
     with pytest.raises(RequestError):
         assign_person(outbox, key, rules=RULES, now=instant(), set_by="test")
     assert outbox.assignments.all() == []
+
+
+def test_a_guests_key_never_means_an_athlete_of_the_account(outbox: Outbox) -> None:
+    know(outbox, "Ann")
+    ann = outbox.roster.by_user_id("ann")
+    assert ann is not None
+
+    assert athlete_of(outbox, f"guest:{ann.id}") is None
+    with pytest.raises(RequestError, match="in the roster"):
+        find_athlete(outbox, f"guest:{ann.id}")
 
 
 def test_a_guest_needs_a_name(outbox: Outbox) -> None:
