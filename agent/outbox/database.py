@@ -210,6 +210,14 @@ class OutboxDatabase:
         row = self.row("PRAGMA wal_checkpoint(RESTART)")  # waits for readers, as for a lock
         return row is not None and row["busy"] == 0
 
+    def truncate_log(self) -> bool:
+        """Leave nothing in the write-ahead log, where deleted content would stay; False: not now.
+
+        What a reserve has allocated of it is given up; its next `top_up` takes that again.
+        """
+        row = self.row("PRAGMA wal_checkpoint(TRUNCATE)")  # waits for readers, as for a lock
+        return row is not None and row["busy"] == 0
+
     def close(self) -> None:
         """Close the connections of all threads."""
         with self._opening:
@@ -241,6 +249,8 @@ class OutboxDatabase:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            # What is deleted is overwritten: else an erased name stays in the file, and in copies.
+            connection.execute("PRAGMA secure_delete = ON")
         except sqlite3.Error:
             with self._opening:
                 self._opened = [kept for kept in self._opened if kept[1] is not connection]

@@ -142,6 +142,12 @@ class Erasures:
         for statement in _LEAVE:
             self._db.change(statement, _who(forgetting))
 
+    def leave_questions(self, forgetting: Erasure) -> None:
+        """Take an athlete out of those whose a clip may be; its sidecar says so, too."""
+        with self._db.transaction():
+            for statement in _LEAVE_QUESTIONS:
+                self._db.change(statement, _may_be(forgetting))
+
     def finish(
         self,
         forgetting: Erasure,
@@ -164,8 +170,6 @@ class Erasures:
             "captures": json.dumps(sorted(captures)),
             "now": now_s,
             "erased": json.dumps(erased),
-            "may_be": f"may_be:{forgetting.user_id}",
-            "may_be_guest": f"may_be:guest:{forgetting.guest_id}",
         }
         for statement in _UNNAME:
             self._db.change(statement, values)
@@ -204,13 +208,22 @@ _LEAVE = (
     """,
     "DELETE FROM athlete WHERE user_id = :user",
 )
+
+
+def _may_be(forgetting: Erasure) -> dict[str, object]:
+    return {
+        "may_be": f"may_be:{forgetting.user_id}",
+        "may_be_guest": f"may_be:guest:{forgetting.guest_id}",
+    }
+
+
 # Clips that may have been theirs, among others.
 _IN_QUESTION = """
 SELECT id FROM entry
  WHERE (instr(remarks, 'may_be:') > 0) = 1
    AND EXISTS (SELECT 1 FROM json_each(entry.remarks) WHERE value IN (:may_be, :may_be_guest))
 """  # index: entry_in_question
-_UNNAME = (
+_LEAVE_QUESTIONS = (
     f"UPDATE event SET detail = NULL WHERE entry_id IN ({_IN_QUESTION})",  # noqa: S608  # our own words
     f"""
     UPDATE entry SET detail = NULL, remarks =
@@ -218,6 +231,8 @@ _UNNAME = (
              WHERE value NOT IN (:may_be, :may_be_guest))
      WHERE id IN ({_IN_QUESTION})
     """,  # noqa: S608  # our own words
+)
+_UNNAME = (
     """
     UPDATE assignment SET kind = 'nobody', user_id = NULL, guest_id = NULL,
                           barbell_mass_kg = NULL, incline_deg = NULL
@@ -246,6 +261,8 @@ _UNNAME = (
     UPDATE event SET word = NULL
      WHERE what = 'athlete' AND entry_id IN (SELECT value FROM json_each(:entries))
     """,
+    # Clips that are somebody else's by now.
+    "UPDATE event SET word = NULL WHERE what = 'athlete' AND word = :user",
     """
     UPDATE resend SET user_id = '', barbell_mass_kg = NULL
      WHERE new_entry_id IN (SELECT value FROM json_each(:entries))

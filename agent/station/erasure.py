@@ -224,8 +224,10 @@ def _finish(
     now: Now,
 ) -> None:
     now_s = now().utc_s
+    outbox.forgettings.leave_questions(forgetting)
     with rewritten_log(outbox):  # its older lines show whose the clips were
         outbox.forgettings.finish(forgetting, entries, captures, now_s=now_s)
+    outbox.database.truncate_log()
     log.info("athlete erased", clips=len(entries))
 
 

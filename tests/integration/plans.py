@@ -18,6 +18,7 @@ ON_PURPOSE = {
     "SELECT stored_name FROM capture WHERE file_state != 'cleared'": "at a start, every file",
     "SELECT stored_name FROM entry": "at a start, every file",
     "UPDATE resend SET user_id = '', barbell_mass_kg = NULL WHERE user_id = :user": "an erasure",
+    "UPDATE event SET word = NULL WHERE what = 'athlete' AND word = :user": "the same",
 }
 SMALL = {
     "json_each": "what a caller named",

@@ -14,7 +14,7 @@ from agent.outbox.results import NewResult
 from agent.outbox.roster import AccountAthlete
 from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.station.assignments import assign_person, enqueue, record_default, timeline_of
-from agent.station.clip_actions import clear_queue, resend, undo, unqueue
+from agent.station.clip_actions import clear_queue, give, resend, undo, unqueue
 from agent.station.erasure import ErasureProgress, carry_out, carry_out_due, erasure_preview, forget
 from agent.station.roster import NamedAthlete, note_guest, search_athletes, take_over
 from tests.factories import NOW_S, admitted, instant, new_entry
@@ -120,13 +120,25 @@ def test_nothing_on_the_box_names_them_any_more(gym: Gym) -> None:
     for digest, athlete in (("theirs", GONE), ("anns", "ann")):
         gym.outbox.cards.link(digest, athlete, now_s=NOW_S)
     gym.clip(gym.capture(1), 1, GONE, EntryState.UPLOADED)
+    anns = gym.clip(gym.capture(2), 1, GONE, EntryState.HELD)  # given to Ann below
+    asked = replace(
+        new_entry(gym.capture(3), state=EntryState.HELD, user_id=None),
+        reason=Reason.TWO_ATHLETES,
+        detail=f"ann, then {GONE}",
+        remarks=("may_be:ann", f"may_be:{GONE}"),
+    )
+    (gym.folder.clips / asked.clip.stored_name).write_bytes(b"clip")
+    gym.outbox.entries.create(asked, now_s=NOW_S)
+    give(gym.outbox, anns, "ann", rules=RULES, now_s=NOW_S)
     for copy in ("outbox.db.before-0003", "outbox.db.damaged-7", "ledger.jsonl.damaged-7"):
         (gym.folder.root / copy).write_text(f"remembers {GONE}")
 
     gym.forget()
 
-    told = [path for path in gym.folder.root.iterdir() if path.is_file()]
-    assert told and not any(b"remembers" in path.read_bytes() for path in told)
+    told = [path for path in gym.folder.root.rglob("*") if path.is_file()]
+    assert len(told) > 5 and not any(b"remembers" in path.read_bytes() for path in told)
+    naming = [p.name for p in told if GONE.encode() in p.read_bytes() or b"Gerda" in p.read_bytes()]
+    assert naming == []
     assert search_athletes(gym.outbox, with_gone=True) == []
     assert gym.outbox.queue.all() == []
     assert gym.outbox.groups.all() == [replace(group, members=("ann",))]
@@ -250,7 +262,7 @@ def test_who_only_came_into_question_is_forgotten_too(outbox: Outbox) -> None:
 
     forgetting = outbox.forgettings.of_undoable(forget(outbox, "ann", now=instant()).id)
     assert forgetting is not None
-    outbox.forgettings.finish(forgetting, [], [], now_s=NOW_S)
+    outbox.forgettings.leave_questions(forgetting)
 
     left = outbox.entries.by_id(entry.id)
     assert left is not None
