@@ -39,6 +39,7 @@ from agent.disk.state_folder import (
 from agent.errors import OutboxError, RequestError
 from agent.outbox.database_file import DATABASE_NAME, holds_history
 from agent.outbox.outbox import Outbox
+from agent.outbox.states import UNSETTLED_ENTRIES
 from agent.text import printable, read_json
 
 _SCHEMA = 1
@@ -87,7 +88,7 @@ class BackupContent:
     made_at: str  # UTC, ISO 8601
     version: str  # of the Spotter that wrote it
     has_videos: bool
-    unsent: int  # clips that were not delivered at that moment
+    unsent: int  # clips that were not delivered at that moment, those held for a person included
     files: Mapping[str, Mapping[str, object]]  # by name in the archive: `bytes`, `sha256`
 
     @property
@@ -196,7 +197,7 @@ def _frozen(root: Path, kind: BackupKind, *, videos: bool) -> Iterator[_Frozen]:
                 target_path.parent.mkdir(exist_ok=True)
                 with contextlib.suppress(FileNotFoundError):  # removed a moment ago
                     os.link(path, target_path)
-            unsent = outbox.traffic.backlog().clips
+            unsent = len(outbox.entries.in_states(UNSETTLED_ENTRIES))
         yield _Frozen(copy, unsent)
     finally:
         shutil.rmtree(copy, ignore_errors=True)

@@ -44,6 +44,8 @@ def test_a_new_box_sends_what_the_old_one_had_not_and_nothing_twice(
         assert archive.stat().st_mode & 0o077 == 0
         assert not list((station.state / "tmp").iterdir())
         station.spotter("outbox", "hold", "e2")
+        held = tmp_path / "held.tar"
+        assert "2 clips not delivered yet" in give(["backup", str(held), *given]).stderr
         station.key_file.write_text(KEY)
         assert delivered(sandbox, 1)
         until(lambda: "uploaded" in station.states())
