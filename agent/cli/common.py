@@ -8,7 +8,7 @@ import re
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -39,6 +39,7 @@ from agent.settings import Loaded, Settings, loaded_settings
 from agent.settings.model import read_secrets
 from agent.station.assignments import reserve_of, state_folder
 from agent.station.clip_actions import find
+from agent.station.roster import find_athlete
 from agent.wakeup import wake
 
 _NO_MARGIN = 1_000_000  # columns: a cell is never cut or wrapped
@@ -251,11 +252,10 @@ def warn_unknown_athlete(outbox: Outbox, user_id: str | None) -> None:
         return
     synced_at = outbox.switches.moment(ROSTER_SYNCED_AT)
     as_of = "" if synced_at is None else f" (as of {local_time().moment(synced_at)})"
-    click.echo(
-        f"  {user_id} is not in the account's roster{as_of}; check the spelling "
-        "(spotter athletes --sync reloads the roster)",
-        err=True,
-    )
+    advice = "check the spelling (spotter athletes --sync reloads the roster)"
+    with suppress(RequestError):  # it is nobody's name either
+        advice = f"that is a name: the user id is {find_athlete(outbox, user_id).key}"
+    click.echo(f"  {user_id} is not in the account's roster{as_of}; {advice}", err=True)
 
 
 _DURATION_UNITS_S = {"s": 1, "m": 60, "h": 3600}

@@ -28,6 +28,7 @@ from agent.cli.common import (
 )
 from agent.clock import LocalTime, read_clock
 from agent.errors import AgentError, RequestError
+from agent.outbox.corrections import names_of
 from agent.outbox.history import story
 from agent.outbox.models import Capture, ClipTarget, Entry
 from agent.outbox.outbox import Outbox
@@ -400,7 +401,9 @@ def undo(config: Path | None, as_json: bool) -> None:
         if last is None:
             raise RequestError("nothing to undo: actions can be undone for 10 s")
         take_back(outbox, last.id, now=now)
-    print_answer({"undone": last.kind}, f"undone: {last.kind.replace('_', ' ')}", as_json=as_json)
+    names = names_of(last)  # a command with several IDs made one action of each
+    words = " ".join([last.kind.replace("_", " "), *names])
+    print_answer({"undone": last.kind, "ids": names}, f"undone: {words}", as_json=as_json)
 
 
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d*)?)")

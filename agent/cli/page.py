@@ -94,7 +94,7 @@ def pair(
     if network and shared_page_address(settings.web) is None:
         raise RequestError(
             "no other device reaches this station's page",
-            hint='in its station.toml, set web.listen = "0.0.0.0:8377" and web.pin_file',
+            hint=f"in its station.toml, set {_open_to_network(settings)}",
         )
     if end is not None:
         _end(settings, end, as_json=as_json)
@@ -156,12 +156,16 @@ def _show(settings: Settings, address: str, lasts_s: float) -> None:
     show_link(address)
     click.echo(f"Valid for one device, for {duration_words(lasts_s)}.")
     if is_loopback(settings.web.host):
-        port = settings.web.listen.rpartition(":")[2]
         click.echo(
             f"The page listens on {settings.web.listen}, on this box only.  For the network "
-            "set\n"
-            f'  web.listen = "0.0.0.0:{port}" and web.pin_file'
+            f"set\n  {_open_to_network(settings)}"
         )
+
+
+def _open_to_network(settings: Settings) -> str:
+    """Say which settings open the page to the network, on the port that it has."""
+    port = settings.web.listen.rpartition(":")[2] or "8377"
+    return f'web.listen = "0.0.0.0:{port}" and web.pin_file'
 
 
 def _list(settings: Settings, *, as_json: bool) -> None:

@@ -352,6 +352,14 @@ def before_given(was: Entry, given: Entry) -> dict[str, object]:
     return {**as_it_was(was), **target, "remarks": remarks, "fence_since": given.fence}
 
 
+def names_of(undoable: UndoableAction) -> list[str]:
+    """Return what it ended, as people name it: recordings (`c12`) and clips (`e7`)."""
+    if undoable.kind is UndoKind.RESEND:
+        return [str(undoable.payload["entry"])]
+    captures = [f"c{row['id']}" for row in rows_of(undoable, "captures")]
+    return captures or [f"e{row['id']}" for row in rows_of(undoable, "entries")]
+
+
 def rows_of(undoable: UndoableAction, name: str) -> list[Mapping[str, object]]:
     """Return the rows that a payload holds under a name."""
     rows = undoable.payload.get(name, [])

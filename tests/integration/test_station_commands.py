@@ -90,6 +90,8 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
     assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
     for words in (["assign", "athlete-002"], ["queue", "add", "athlete-002"]):
         assert "check the spelling" in give([*words, "--config", str(station.config)]).stderr
+    by_name = give(["queue", "add", "jörg müller", "--config", str(station.config)])
+    assert "the user id is athlete-0002" in by_name.stderr
 
     sandbox.stop()
     assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
@@ -142,6 +144,8 @@ def test_clips_are_given_held_and_brought_back(station: Station, sandbox: Sandbo
     film_run(station.capture / "one.mp4")
     with station.running():
         until(lambda: station.states() == ["held"])
+        station.spotter("outbox", "discard", "e1")
+        assert "undone: discard e1" in station.spotter("undo")
         station.spotter("outbox", "discard", "e1")
         station.spotter("undo")
         assert station.states() == ["held"]

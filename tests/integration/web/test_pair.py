@@ -13,8 +13,8 @@ from tests.station import Station
 
 def test_the_port_that_is_suggested_is_the_pages_own(tmp_path: Path) -> None:
     station = Station(tmp_path, "http://127.0.0.1:9", {"web": {"listen": "127.0.0.1:8391"}})
-    told = station.spotter("pair")
-    assert 'web.listen = "0.0.0.0:8391"' in told and "8377" not in told
+    for told in (station.spotter("pair"), station.spotter("pair", "--network", code=1)):
+        assert 'web.listen = "0.0.0.0:8391"' in told and "8377" not in told
 
 
 def test_a_link_is_shown_as_a_code_and_kept_as_a_hash_alone(tmp_path: Path) -> None:
