@@ -10,7 +10,7 @@ from agent.clock import LocalTime
 from agent.daemon.systemd import unit_of
 from agent.disk.rights import may_take, service_user_of
 from agent.disk.state_folder import walk
-from agent.doctor.check import CheckResult, StationUnderTest, broken, fine, warning
+from agent.doctor.check import CheckResult, Severity, StationUnderTest, broken, fine, warning
 from agent.errors import AgentError
 from agent.intake.folder import watch_of
 from agent.intake.left_behind import LeftReason, UnrecognisedFiles, left_behind
@@ -369,12 +369,13 @@ def check_camera(station: StationUnderTest) -> list[CheckResult]:
         if one.reason not in _PENDING
     ]
     if station.runs:
-        findings.append(
-            judge_pending(
-                list(_pending_files(station)),
-                settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
-            )
+        pending = judge_pending(
+            list(_pending_files(station)),
+            settle_s=max(settings.capture.settle_s, settings.capture.settle_unseen_s),
         )
+        is_told = pending.name in {found.name for found in findings}
+        if pending.state is not Severity.FINE or not is_told:  # not "none" beside a file that stays
+            findings.append(pending)
     return findings
 
 

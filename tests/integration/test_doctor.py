@@ -354,7 +354,7 @@ def test_a_name_that_would_write_on_the_terminal_is_shown_as_it_is(station: Stat
     folder.prepare()
     running = StateFolderLock(folder)
     running.take()
-    _, found, _ = check_camera(patient_of(station))
+    _, found = check_camera(patient_of(station))  # and nothing that says "none"
     running.release()
     assert "\\x1b[2Jtxt" in found.finding and found.finding.isprintable()
 
