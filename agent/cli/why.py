@@ -289,7 +289,7 @@ def _recording(
         yield "recorded", here.moment_or(recording["recorded_at"])
     if recording["recorded_by"]:
         yield "time from", recording["recorded_by"]
-    yield "stored as", recording["path"] or "deleted after upload"
+    yield "stored as", recording["path"] or "no longer on this box"
 
 
 def _print_clips(document: Mapping[str, Any]) -> None:

@@ -780,8 +780,9 @@ def _refuse_unless_looked_into(capture: Capture, *more: CaptureState) -> None:
         raise RequestError(f"{capture.name} is {capture.state}")
     if capture.file_state is not FileState.PRESENT:
         raise RequestError(
-            f"the file of {capture.name} was deleted after its upload",
-            hint="see capture.keep_originals_h: how long recordings are kept after upload",
+            f"the file of {capture.name} is no longer on this box",
+            hint="capture.keep_originals_h and capture.keep_skipped_days say how long recordings "
+            f"are kept; its history: spotter show {capture.name}",
         )
 
 

@@ -13,7 +13,7 @@ from agent.clock import Instant
 from agent.outbox.models import Capture, CaptureEvidence, Entry, FileFacts
 from agent.outbox.outbox import Outbox
 from agent.outbox.roster import AccountAthlete
-from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.sandbox.server import Sandbox
 from tests.factories import admitted, new_entry
 from tests.station import ATHLETE, Station, delivered, until
@@ -107,6 +107,16 @@ def test_a_held_clip_says_why_and_what_to_do(made: Station) -> None:
     assert "clock was not synchronised (NTP)" in str(shown(made, "e2")["cause"])
     assert "timedatectl" in made.spotter("show", "e2")
     assert shown(made, "e3")["cause"] is None
+
+
+def test_of_a_file_that_is_gone_no_upload_is_told(made: Station) -> None:
+    with Outbox.open(made.state) as outbox:
+        capture = admitted(outbox, 1)
+        assert outbox.captures.move(capture, CaptureState.DISCARDED, now_s=1.0) is not None
+        outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=1.0)
+
+    words = made.spotter("show", "c1")
+    assert "no longer on this box" in words and "upload" not in words
 
 
 def test_what_was_not_ingested_yet_and_the_station_itself_are_shown(made: Station) -> None:

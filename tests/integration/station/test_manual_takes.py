@@ -114,7 +114,7 @@ def test_what_is_sent_or_under_way_is_not_looked_at_again(outbox: Outbox) -> Non
         look_again(outbox, capture, now_s=NOW_S)
 
     outbox.captures.set_file_state(capture.id, FileState.CLEARED, now_s=NOW_S)
-    with pytest.raises(RequestError, match="the file of c1 was deleted"):
+    with pytest.raises(RequestError, match="the file of c1 is no longer on this box"):
         add_take(outbox, again(outbox), start_s=30, end_s=40, now_s=NOW_S)
 
 
