@@ -18,6 +18,7 @@ from agent.outbox.states import (
     TO_BE_SENT,
     CaptureState,
     EntryState,
+    FileState,
     Reason,
     reason_text,
 )
@@ -244,7 +245,10 @@ def _analysing(capture: Capture, around: StatusContext) -> str:
 
 
 def _analysed(capture: Capture, around: StatusContext) -> str:
-    text = f"was analysed at {around.moment(capture.changed_at)}, and its clips are cut"
+    # Later the row changes when its file goes; the history has the time.
+    is_here = capture.file_state is FileState.PRESENT
+    when = f" at {around.moment(capture.changed_at)}" if is_here else ""
+    text = f"was analysed{when}, and its clips are cut"
     return f"{text}; {capture.detail}" if capture.detail else text
 
 

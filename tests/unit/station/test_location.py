@@ -7,7 +7,7 @@ import pytest
 from agent.outbox.models import Capture, Entry
 from agent.outbox.pauses import LaneState
 from agent.outbox.results import FollowUp, FollowUpState
-from agent.outbox.states import CaptureState, EntryState, Reason
+from agent.outbox.states import CaptureState, EntryState, FileState, Reason
 from agent.station.status import StatusContext, describe_location
 from tests.conftest import InZone
 from tests.factories import NOW_S, a_capture, an_entry
@@ -65,6 +65,12 @@ def _at_greenwich(in_zone: InZone) -> None:
         ),
         (capture(CaptureState.QUARANTINED, detail="no video in it"), AROUND, "no video in it"),
         (capture(CaptureState.SKIPPED), AROUND, "no take found"),
+        (capture(CaptureState.ANALYSED), AROUND, "was analysed at"),
+        (
+            capture(CaptureState.ANALYSED, file_state=FileState.CLEARED),
+            AROUND,
+            "was analysed, and its clips are cut",
+        ),
         (clip(EntryState.READY, due_at=NOW_S + 12), AROUND, "uploads in 12 s"),
         (clip(EntryState.READY, due_at=NOW_S - 1), replace(AROUND, ahead=2), "2 before it"),
         (clip(EntryState.READY, due_at=NOW_S - 1), replace(AROUND, ahead=1), "1 before it"),
