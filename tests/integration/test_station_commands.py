@@ -3,7 +3,7 @@
 import json
 
 from agent.sandbox.server import Sandbox
-from tests.station import Station, delivered, give, until
+from tests.station import Station, delivered, give, run_spotter, until
 from tests.videos import film_run
 
 
@@ -90,8 +90,10 @@ def test_the_roster_is_fetched_kept_and_searched(station: Station, sandbox: Sand
     assert {"李小龍", "Jörg Müller", "ياسمين"} <= {athlete["name"] for athlete in found}
     for words in (["assign", "athlete-002"], ["queue", "add", "athlete-002"]):
         assert "check the spelling" in give([*words, "--config", str(station.config)]).stderr
-    by_name = give(["queue", "add", "jörg müller", "--config", str(station.config)])
+    # what destroys goes by the user id alone
+    by_name = run_spotter(["forget", "jörg müller", "--yes", "--config", str(station.config)])
     assert "the user id is athlete-0002" in by_name.stderr
+    assert "athlete-0002" in station.spotter("athletes", "--search", "MULLER")
 
     sandbox.stop()
     assert "cannot be reached" in station.spotter("athletes", "--sync", code=69)
