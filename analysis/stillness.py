@@ -1,9 +1,11 @@
 """Whether and where something moves between two small grey pictures.  Pure.
 
 A frame is compared with the one before it, which shows fast movements, and with one half a
-second older, which shows slow ones and lets sway pass.  Grain and a change of all light touch
-every part of a picture alike; a body touches some.  Where the whole picture is another one from
-one moment to the next, a recording was put together of several, and each is a scene of its own.
+second older, which shows slow ones and lets sway pass.  Where only the first differs, a movement
+may repeat itself twice a second, as steps do; then one a third of a second old tells.  Grain and a
+change of all light touch every part of a picture alike; a body touches some.  Where the whole
+picture is another one from one moment to the next, a recording was put together of several, and
+each is a scene of its own.
 """
 
 from collections import deque
@@ -53,7 +55,10 @@ class Stillness:
         if self._pictures:
             older, last = self._pictures[0][1], self._pictures[-1][1]
             moved = moved_blocks(older, grey)  # a camera that shakes moves nothing
-            moving = bool(moved.any() or changed_blocks(last, grey).any())
+            changed = changed_blocks(last, grey)
+            if (changed & ~moved).any():  # legs that run may be back where they were
+                moved |= moved_blocks(self._pictures[len(self._pictures) // 3][1], grey)
+            moving = bool((moved | changed).any())
             self._note_cut(time_s, grey)
             if moving:
                 self._moved_s.append(time_s)
