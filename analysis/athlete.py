@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.efforts import Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion, joined_motion
-from analysis.primitives import Crop, Interval
+from analysis.primitives import Crop, Interval, lasting, merged, runs
 from analysis.signs import EffortSignals, joined_signs
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
@@ -31,6 +31,8 @@ _MUCH_MORE = 1.3  # ratio of the efforts that two views of one body show: one lo
 _IN_STEP = 0.9  # correlation of two bodies' heights: one is the other's mirror image
 _IN_STEP_S = 1.0  # of common time, at least, to tell
 _FEW_SWINGS = 3  # of one hand
+_GOES_ON = 15  # samples of the grid before or after a sure run
+_AROUND_S = 6.0  # before and after a moment of running: a sprint lasts no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,35 @@ class TrackCandidate:
             first, last = max(seen[0], series[0].first - cut), min(seen[-1], series[-1].last + cut)
             hand.append(Interval(start_s=float(times_s[first]), end_s=float(times_s[last])))
         return [*self.efforts, *hand]
+
+    def unclear_runs(self, moving: Sequence[Interval], *, within: Interval) -> list[Interval]:
+        """Return where he may run without a sure effort, and what is around it.
+
+        Beside a sure effort that is also where he goes on moving on the spot: a run that is seen
+        for a part of its time only.
+
+        Args:
+            moving: when anything moves where he is.
+            within: the capture.
+        """
+        times_s, signs = self.motion.times_s, self.signs
+        may_run = signs.swinging | signs.running
+        if self.evidence is Evidence.SURE:
+            going_on = np.zeros_like(may_run)
+            for one in moving:
+                if any(one.overlap_s(effort) > 0 for effort in self.efforts):
+                    going_on |= (times_s >= one.start_s) & (times_s <= one.end_s)
+            may_run = signs.swinging | (going_on & ~signs.steps & ~signs.walking)
+            for effort in self.efforts:
+                may_run &= (times_s < effort.start_s) | (times_s > effort.end_s)
+            may_run = lasting(may_run, _GOES_ON)
+        moments = [
+            Interval(start_s=float(times_s[first]), end_s=float(times_s[last]))
+            for first, last in runs(may_run)
+        ]
+        return merged(
+            [moment.padded(_AROUND_S, _AROUND_S, within=within) for moment in moments], rest_s=0.0
+        )
 
     @property
     def weight(self) -> float:

@@ -307,6 +307,7 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
         readings.append(replace(follower, stretches=further).follow(track, crop))
         follower = replace(follower, stretches=merged([*follower.stretches, *further], rest_s=0.1))
         candidate = follower.candidate(track)
+    track, candidate = _looked_closer(track, candidate, follower, crop, readings)
     for lost in lost_bodies(track.poses(), follower.moves(track), track.stillness.cuts_s):
         again, begun = Track(), lost.during.padded(_FOUND_S, 0.0, within=packets.span)
         readings.append(replace(follower, stretches=[begun]).follow(again, lost.place))
@@ -333,6 +334,38 @@ def _see(path: Path, options: TakeOptions, finder: PoseFinder, on_progress: Prog
     )
 
 
+def _looked_closer(
+    track: Track,
+    candidate: TrackCandidate,
+    follower: "_BodyFollower",
+    crop: Crop | None,
+    readings: list[VideoReading],
+) -> tuple[Track, TrackCandidate]:
+    """Return who was seen, after more looks at where he may run, if those show no less.
+
+    The looks at somebody who runs are as far apart as his rhythm allows: steps of a sprint, or in a
+    recording with few frames, may be over between two of them.
+
+    Args:
+        track: of the looks so far.
+        candidate: who was seen in them.
+        follower: of bodies.
+        crop: the part of the picture that was looked at.
+        readings: grow by one for every stretch that is looked at again.
+    """
+    if follower.options.activity != "running":
+        return track, candidate
+    closer = track
+    moving = follower.moving(track)
+    for unclear in candidate.unclear_runs(moving, within=follower.packets.span):
+        again = Track()
+        readings.append(replace(follower, stretches=[unclear]).follow(again, crop, often=True))
+        closer = closer.replaced(unclear, again)
+    seen = candidate if closer is track else follower.candidate(closer)
+    is_better = seen.evidence > candidate.evidence or _is_more(seen, candidate)
+    return (closer, seen) if is_better else (track, candidate)
+
+
 def _is_more(one: TrackCandidate, other: TrackCandidate) -> bool:
     """Tell whether a track shows more effort than another, and none that is less sure."""
     return one.evidence >= other.evidence and one.effort_s > other.effort_s
@@ -351,8 +384,15 @@ class _BodyFollower:
     orientation: Orientation  # of the upright picture
 
     def follow(
-        self, track: Track, crop: Crop | None, *, without: BodyBoxes | None = None
+        self,
+        track: Track,
+        crop: Crop | None,
+        *,
+        without: BodyBoxes | None = None,
+        often: bool = False,
     ) -> VideoReading:
+        """Follow a body; `often`: as often throughout as around the edges of a movement."""
+        options = TrackingOptions.for_activity(self.options.activity)
         self.finder.forget()
         return follow_body(
             self.path,
@@ -362,7 +402,7 @@ class _BodyFollower:
             track,
             crop=crop,
             without=without,
-            options=TrackingOptions.for_activity(self.options.activity),
+            options=replace(options, steady_fps=options.active_fps) if often else options,
             on_progress=self.on_progress,
         )
 
@@ -372,10 +412,13 @@ class _BodyFollower:
             (time_s, self.orientation.upright(moved)) for time_s, moved in track.stillness.moves
         ]
 
+    def moving(self, track: Track) -> list[Interval]:
+        """Return when anything moves where the body is, or where it may be."""
+        return stretches_of(moments_within(self.moves(track), track.poses()))
+
     def candidate(self, track: Track) -> TrackCandidate:
-        looked = track.poses()
-        poses = only_in_zone(looked, self.options.zone)
-        moving = stretches_of(moments_within(self.moves(track), looked))
+        poses = only_in_zone(track.poses(), self.options.zone)
+        moving = self.moving(track)
         scenes = self.scenes(track)
         if len(scenes) == 1:
             return self._in_scene(self.packets.span, poses, track, moving)

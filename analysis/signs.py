@@ -52,6 +52,7 @@ WITH_BODY = 5  # samples: hands that move so near to hips and shoulders move wit
 _RUN_S = 1.4
 _RUN_LEGS = 0.8  # torsos a second, mean over that time, at least once in a run
 _STILL_RUN_LEGS = 0.6  # the same, before and after
+_SWING_LEGS = 0.4  # the same of a run whose steps are over between two looks; 0.2 of who stretches
 _IN_TURN = -0.3  # of `knees_together`: below -0.4 in a run, above 0.2 in squats
 _STILL_IN_TURN = -0.1  # the same, before and after what surely is one
 _NOT_TOGETHER = 0.2  # the same where the capture cuts the run off before a stride is whole
@@ -84,6 +85,7 @@ class EffortSignals:
     flying: Mask
     hopping: Mask
     running: Mask
+    swinging: Mask  # legs nearly as fast as in a run, in turn or not: no sign of effort
     busy: Mask
     walking: Mask  # far through the picture
     steps: Mask  # of a walk, also towards the camera
@@ -138,6 +140,8 @@ def signs_of(
         # the first steps of a run hop
         hopping=(hopping & ~around(hopping, hopping & running)) | jacks,
         running=running,
+        swinging=(_windowed(np.nan_to_num(motion.leg_speed), _RUN_S) > _SWING_LEGS)
+        & (found & ~steps),
         busy=busy & found,
         walking=walking,
         steps=steps,

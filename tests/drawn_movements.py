@@ -10,7 +10,7 @@ import numpy as np
 
 from agent.synthetic.body import ANKLE_UP, COLUMNS, STANDING_HIP_UP, FloatArray, Posture
 from agent.synthetic.motions import STANDING, DrawnMovement, KeyPose, both, keys_at, through
-from agent.synthetic.performance import AT_WILL_S, REPERTOIRE, Act
+from agent.synthetic.performance import AT_WILL_S, REPERTOIRE, Act, run
 
 _REPS = 3
 _DOWN_S, _UP_S, _PAUSE_S = 0.9, 0.9, 0.5
@@ -327,7 +327,15 @@ def _acts(activity: str | None, *makes: Callable[[], DrawnMovement]) -> dict[str
     return {make.__name__: always(make) for make in makes}
 
 
+def _run_at(steps_a_minute: float) -> Act:
+    """Return a run on a treadmill with a rhythm of its own."""
+    return Act(
+        lambda stage: run(stage.seconds or AT_WILL_S, steps_a_minute=steps_a_minute), "running"
+    )
+
+
 REPERTOIRE |= {
+    **{f"run_{steps}": _run_at(steps) for steps in (200, 255, 270)},  # steps a minute
     "sit": Act(lambda stage: sit(stage.seconds or AT_WILL_S + 9)),
     "stretch": Act(lambda stage: stretch(stage.seconds or AT_WILL_S)),
     "load": Act(lambda stage: load(stage.seconds or AT_WILL_S)),

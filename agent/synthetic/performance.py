@@ -69,14 +69,14 @@ _WALK = _Gait(
 )
 
 
-def run(duration_s: float) -> DrawnMovement:
+def run(duration_s: float, *, steps_a_minute: float = STEPS_A_MINUTE) -> DrawnMovement:
     """Run on the spot, as on a treadmill, from standing to standing."""
 
     def postures(seconds: FloatArray) -> FloatArray:
         vigour = ease(seconds, 0.0, _START_S) * (
             1 - ease(seconds, duration_s - _START_S, duration_s)
         )
-        return _going(_RUN, seconds * STEPS_A_MINUTE / 120, vigour)
+        return _going(_RUN, seconds * steps_a_minute / 120, vigour)
 
     return DrawnMovement(duration_s, postures)
 

@@ -94,11 +94,15 @@ def _singles(view: View) -> Capture:
 
 
 def _short(
-    *segments: tuple[str, float | None], activity: str, view: View = "side", **more: Any
+    *segments: tuple[str, float | None],
+    activity: str,
+    view: View = "side",
+    fps: float = 24.0,
+    **more: Any,
 ) -> Capture:
     """Return a capture that is quick to draw."""
     return Capture(
-        segments=segments, activity=activity, view=view, size=(640, 360), fps=24.0, **more
+        segments=segments, activity=activity, view=view, size=(640, 360), fps=fps, **more
     )
 
 
@@ -110,6 +114,12 @@ SHORT: Mapping[str, Capture] = {
         view="front",
     ),
     "run": _short(("stand", 3), ("run", 5), ("stand", 3), activity=RUN),
+    # every 0.3 s the same outline
+    "run_200": _short(("stand", 3), ("run_200", 5), ("stand", 3), activity=RUN, fps=30.0),
+    # steps that are over between two looks
+    "run_270": _short(
+        *(("stand", 3), ("run_270", 5), ("stand", 3)), activity=RUN, view="front", fps=30.0
+    ),
     "drop_jump": _short(("stand", 3), ("drop_jump", None), ("stand", 3), activity=JUMP),
     "fidget": _short(("stand", 2), ("fidget", 5), ("stand", 2), activity=LIFT),
     "walk": _short(
@@ -236,6 +246,10 @@ LONG: Mapping[str, Capture] = {
     ),
     "drop_jump_front": Capture(segments=_around(("drop_jump", None)), activity=JUMP, view="front"),
     "run_front": Capture(segments=_around(("run", 15)), activity=RUN, view="front"),
+    "run_200": Capture(segments=_around(("run_200", 20)), activity=RUN),
+    "run_200_oblique": Capture(segments=_around(("run_200", 20)), activity=RUN, view="oblique"),
+    "run_270_side": Capture(segments=_around(("run_270", 10)), activity=RUN),
+    "run_270_front": Capture(segments=_around(("run_270", 10)), activity=RUN, view="front"),
     "run_oblique": Capture(segments=_around(("run", 20), idle_s=10), activity=RUN, view="oblique"),
     "run_minute": Capture(segments=_around(("run", 60), idle_s=15), activity=RUN),
     "run_past": Capture(segments=[("nobody", 6), ("run_past", None), ("nobody", 6)], activity=RUN),

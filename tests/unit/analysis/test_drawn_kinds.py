@@ -1,5 +1,7 @@
 """Efforts in what the drawn athlete does, from its true joints: no picture is drawn."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,11 +23,11 @@ SEEN = 0.6  # of the joints inside the picture: else the model finds nobody
 NUMBERS = (NOSE, *range(11, 17), *range(23, 33))  # of the joints, in their order
 
 
-def looks(capture: Capture, truth: Truth) -> Poses:
+def looks(capture: Capture, truth: Truth, *, fps: float = LOOKS_FPS) -> Poses:
     story = capture.story()
     scale = 640 / max(capture.size)
     width_px, height_px = round(capture.size[0] * scale), round(capture.size[1] * scale)
-    rows = np.arange(0, len(truth.joints_px), story.fps / LOOKS_FPS).astype(int)
+    rows = np.arange(0, len(truth.joints_px), story.fps / fps).astype(int)
     points = np.repeat(truth.joints_px[rows, :1] * scale, COUNT, axis=1)  # the nose, if not named
     points[:, list(NUMBERS)] = truth.joints_px[rows] * scale
     points += np.random.default_rng(1).normal(0.0, NOISE_PX, points.shape)
@@ -158,6 +160,41 @@ def test_a_run_towards_the_camera_or_away_from_it_is_surely_one(act: str) -> Non
     assert effort.start_s <= run.active_start_s and effort.end_s >= run.active_end_s
     named = name_movement(found.motion, found.signs, effort, expected="running")
     assert named.activity == "running"
+
+
+@pytest.mark.parametrize("view", ["side", "oblique", "front"])
+def test_a_sprint_is_unclear_in_looks_too_far_apart_and_sure_in_closer_ones(view: View) -> None:
+    capture = Capture(
+        segments=[("stand", 4), ("run_255", 9), ("stand", 4)], activity="running", view=view
+    )
+    truth = capture.story().truth()
+    (sprint,) = truth.efforts
+    within = Interval(start_s=0.0, end_s=truth.duration_s)
+
+    far_apart = seen(capture, truth, looks(capture, truth, fps=5.0))
+    (unclear,) = far_apart.unclear_runs([], within=within)
+    closer = seen(capture, truth, looks(capture, truth, fps=10.0))
+
+    assert far_apart.evidence is not Evidence.SURE
+    assert unclear.start_s < sprint.active_start_s and unclear.end_s > sprint.active_end_s
+    assert closer.evidence is Evidence.SURE and not closer.unclear_runs([], within=within)
+
+
+def test_a_sure_run_that_goes_on_is_unclear_behind_its_end() -> None:
+    capture = Capture(segments=[("stand", 4), ("run", 20), ("stand", 4)], activity="running")
+    truth = capture.story().truth()
+    (run,) = truth.efforts
+    within, moving = (
+        Interval(start_s=0.0, end_s=truth.duration_s),
+        [Interval(start_s=run.active_start_s, end_s=run.active_end_s)],
+    )
+    found = seen(capture, truth, looks(capture, truth))
+    half_s = run.active_start_s + 8.0
+    cut = replace(found, efforts=[replace(found.efforts[0], end_s=half_s)])
+
+    assert not found.unclear_runs(moving, within=within)
+    (unclear,) = cut.unclear_runs(moving, within=within)
+    assert unclear.start_s < half_s and unclear.end_s > run.active_end_s
 
 
 @pytest.mark.parametrize("view", ["side", "oblique", "front"])
