@@ -157,6 +157,7 @@ def _dates(text: str) -> Iterator[tuple[int, int, int, int]]:
 AGREEMENT_S = 120.0
 _SEEN_S = 1.5  # what our own eyes may be off by
 _EXACT_S = 5.0  # what clocks that are right, and recorders that write late, differ by
+_LATE_S = 3.0  # of that, what is no difference between two readings
 _SAME_S = 10.0  # readings that are closer are one
 _SHORT_S = 10.0  # of what took no longer, start and end are one reading
 _WRONG_ZONE_S = 14 * 3600.0  # how far a camera's clock is off that takes local time for UTC
@@ -515,7 +516,7 @@ class _Weighing:
             abs(s - first) for _, starts in found for s in starts if abs(s - first) <= _SAME_S
         ]
         wide_s += [claim.earlier_s for claim in self._claims if claim.by is by]
-        margin_s = max(_EXACT_S, max(wide_s) + _EXACT_S - 2)
+        margin_s = max(_EXACT_S, max(wide_s) + _LATE_S)
         others = [(by, start) for start in also]
         for other, starts in found[1:]:
             # The name may be in the camera's own zone; a file may be written again later.
