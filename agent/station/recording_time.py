@@ -389,9 +389,7 @@ class _Weighing:
         here = self._seen_here()
         vouched = None if self._offset_s is None else self._vouched()
         if here is not None and here.by is RecordedBy.GROWTH and vouched is not None:
-            if self._agree(here, vouched.start.utc_s, AGREEMENT_S):
-                return here
-            return replace(vouched, is_proof=False)
+            return self._grown(here, vouched)
         if vouched is not None:
             return vouched
         if here is not None:
@@ -526,10 +524,24 @@ class _Weighing:
                 others += [(other, start) for start in starts]
         return self._claiming(by, first, others, proof=True, margin_s=margin_s)
 
+    def _grown(self, here: RecordingTime, vouched: RecordingTime) -> RecordingTime:
+        """Return when a file was filmed that grew here, and of which the camera says when, too.
+
+        A slow copy of which only the end was seen to grow, as on a busy box, looks like a short
+        recording: then both may be right.
+        """
+        if not self._agree(here, vouched.start.utc_s, AGREEMENT_S):
+            return replace(vouched, is_proof=False)
+        if here.is_proof:
+            return here
+        says = [(one.by, one.start.utc_s) for one in vouched.readings]
+        return replace(here, others=self._readings(says, beside=[here.start.utc_s]))
+
     def _unless_contradicted(self, here: RecordingTime) -> RecordingTime:
         """Return what happened here beside what the camera says, where that is another time."""
         others: list[tuple[RecordedBy, float]] = []
-        exact, proof, margin_s = here.by is RecordedBy.GROWTH, here.is_proof, here.margin_s
+        proof, margin_s = here.is_proof, here.margin_s
+        exact = proof and here.by is RecordedBy.GROWTH
         for claim in self._claims:
             possible = [start for start in claim.all() if not self._is_impossible(start)]
             if not possible or claim.by is here.by:

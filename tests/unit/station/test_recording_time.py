@@ -106,6 +106,29 @@ def test_a_copy_grows_faster_or_slower_than_its_content(took: float) -> None:
     assert recorded.by is RecordedBy.UNKNOWN
 
 
+@pytest.mark.parametrize("offset_s", [0.0, None])
+def test_a_slow_copy_seen_only_at_its_end_may_be_of_the_time_in_its_name(
+    offset_s: float | None,
+) -> None:
+    """As on a busy box: the little growth that was seen fits a short recording."""
+    end = ((instant(19.5), 950), (instant(20), 1000))
+    copied = replace(seen(grew=20, took=20), growth=end)
+
+    recorded = weighed(copied, name=named(-90), offset_s=offset_s, length_s=3)
+
+    assert not recorded.is_proof
+    assert set(ends(recorded)) == {(RecordedBy.GROWTH, 20.0), (RecordedBy.NAME, -87.0)}
+
+
+@pytest.mark.parametrize("offset_s", [0.0, None])
+def test_what_grew_at_the_pace_of_its_pictures_is_not_of_another_time(
+    offset_s: float | None,
+) -> None:
+    recorded = weighed(seen(grew=30, took=20.5), name=named(-60), offset_s=offset_s)
+
+    assert ends(recorded) == [(RecordedBy.GROWTH, 30.0)]
+
+
 def test_what_was_held_from_before_an_event_is_written_at_once() -> None:
     burst = tuple((instant(at), 10_000 + 500 * at) for at in range(1, 31))
     evidence = replace(seen(grew=30), growth=((instant(0), 0), *burst))
