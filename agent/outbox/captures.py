@@ -449,9 +449,8 @@ class JoinCandidates:
 
     def waiting(self) -> list[tuple[Entry, list[Capture]]]:
         """Return the clips that wait for the next recording, with what they were cut from."""
-        rows = self._db.rows(WAITING, {"reason": Reason.NEXT_RECORDING})
-        entries = [Entry.from_row(row) for row in rows]
-        return [(entry, [c for _, c in self._entries.sources(entry.id)]) for entry in entries]
+        entries = self._db.all(Entry.from_row, WAITING, {"reason": Reason.NEXT_RECORDING})
+        return [(entry, self._entries.captures_of(entry.id)) for entry in entries]
 
     def behind(self, capture: Capture) -> list[Capture]:
         """Return the captures that were ingested behind one, the oldest first."""
