@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agent.clock import Instant
-from agent.text import printable
+from agent.text import printable, read_json
 
 CAMERA_NAME = "[A-Za-z0-9][A-Za-z0-9_-]{0,39}"  # a regular expression
 REPORT_EVERY_S = 1.0
@@ -272,8 +272,8 @@ class LineReader:
             raise ValueError("a line without an end")
         for line in lines:
             try:
-                message = json.loads(line)
-            except (ValueError, RecursionError):
+                message = read_json(line)
+            except ValueError:
                 continue
             if isinstance(message, dict):
                 yield message

@@ -1,6 +1,5 @@
 """The commands of `hub` by which its machine is maintained."""
 
-import json
 import os
 import re
 import sys
@@ -41,7 +40,7 @@ from agent.hub.settings import HUB_CONFIG, HubSettings, load_hub
 from agent.hub.stations import StationView, WorkerView
 from agent.settings.load import toml_tables
 from agent.station.network import page_remedy
-from agent.text import counted, printable
+from agent.text import counted, printable, read_json
 
 _MOST_CSV = 4_000_000  # characters
 _MOST_GROUP = 40
@@ -247,8 +246,8 @@ def _print_link(told: object, *, as_json: bool) -> None:
 def _print_result(command: RemoteCommand, text: str, *, as_json: bool) -> None:
     """Print what a station's command printed as JSON; what cannot be read is left out."""
     try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
+        document = read_json(text)
+    except ValueError:
         document = None
     if command == "pair":
         _print_link(document, as_json=as_json)

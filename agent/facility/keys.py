@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agent.errors import RequestError
 from agent.facility.membership import Membership
+from agent.text import read_json
 
 SEED_BYTES = 32
 _USER = 20 << 3  # makes the first letter U
@@ -119,11 +120,11 @@ class HubDocument(BaseModel):
             RequestError: it is not the hub's, another station's, or cannot be read.
         """
         try:
-            told = json.loads(body[: cls.MOST_BYTES])
+            told = read_json(body[: cls.MOST_BYTES])
             text = str(told["document"])
             signed = cls._signed(text)  # half a character, which JSON may hold, is no text
             signature = base64.b64decode(str(told["signature"]), validate=True)
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, TypeError, KeyError):
             raise RequestError("it cannot be read") from None
         if not is_signed(signed, signature, public=hub):
             raise RequestError("it is not signed by the hub")

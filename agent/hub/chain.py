@@ -366,13 +366,13 @@ def number_in(body: bytes, *path: str) -> int:
         NotifyError: it refuses, or the answer cannot be read.
     """
     try:
-        told = json.loads(body)
+        told = read_json(body)
         if "error" in told:
             raise NotifyError(f"the chain refuses: {printable(str(told['error']), 200)}")
         for key in path:
             told = told[key]
         return int(told)
-    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+    except (ValueError, TypeError, KeyError, OverflowError):
         raise NotifyError("the chain's answer cannot be read") from None
 
 

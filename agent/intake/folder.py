@@ -1,7 +1,6 @@
 """The capture folder: what is in it, read without following a link out of it."""
 
 import errno
-import json
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from agent.outbox.outbox import Outbox
 from agent.settings import Settings
 from agent.station.camera import CameraWatch
 from agent.station.recorders import ask_for_recorders
-from agent.text import printable_file_name
+from agent.text import printable_file_name, read_json
 
 _STILL_GROWING_S = 12.0  # recorders flush every few seconds
 _SIDECAR_BYTES = 65536
@@ -88,15 +87,13 @@ def sidecar_values(sidecar: Path) -> Mapping[str, Any]:
     try:
         fd = os.open(sidecar, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(fd, "rb") as file:
-            values = json.loads(file.read(_SIDECAR_BYTES))
+            values = read_json(file.read(_SIDECAR_BYTES))
     except FileNotFoundError:
         return {}
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:  # the file's own name is as long as names can be
             return {}
         raise ValueError(str(error.strerror)) from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
     if not isinstance(values, dict):
         raise ValueError("no JSON object")
     return values

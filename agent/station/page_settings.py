@@ -15,6 +15,7 @@ from agent.disk.state_folder import StateFolder, put_aside, rewriting
 from agent.errors import ConfigError, RequestError
 from agent.secret_files import read_page_secret
 from agent.settings.load import PAGE_FILE, read_page_settings, toml_value
+from agent.text import read_json
 
 
 def save_page_settings(folder: StateFolder, chosen: Mapping[str, Mapping[str, object]]) -> None:
@@ -57,8 +58,8 @@ def save_page_secret(path: Path, secret: str) -> None:
 
 def camera_choice(folder: StateFolder) -> CameraChoice | None:
     """Return the camera that was chosen on the page; None where there is none."""
-    with suppress(ValueError, RecursionError):
-        told = json.loads(read_page_secret(folder.page_camera) or "null")
+    with suppress(ValueError):
+        told = read_json(read_page_secret(folder.page_camera) or "null")
         return CameraChoice.of_message(told) if isinstance(told, dict) else None
     return None
 

@@ -22,7 +22,7 @@ from agent.disk.state_folder import (
     open_plain,
     rewriting,
 )
-from agent.text import plain_name
+from agent.text import plain_name, read_json
 
 Image = Mapping[str, object]
 Key = tuple[str, object]  # kind and primary key
@@ -295,10 +295,10 @@ def read_sidecar(path: Path) -> Sidecar | None:
     """Read a sidecar; None where there is none, it is damaged, or it holds no row yet."""
     try:
         with open_plain(path) as file:
-            stored = json.loads(file.read(_MOST_BYTES))
+            stored = read_json(file.read(_MOST_BYTES))
         seq, image = int(stored["seq"]), stored["row"]
         kind = str(stored["kind"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
     if stored.get("check") != _check(kind, image, seq):
         return None
