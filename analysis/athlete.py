@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from analysis.efforts import Evidence
 from analysis.landmarks import HIPS, MOVING, FloatArray, Poses
 from analysis.motion import GRID_FPS, Motion, joined_motion
-from analysis.primitives import Crop, Interval, lasting, merged, runs
+from analysis.primitives import Crop, Interval, Mask, lasting, merged, runs
 from analysis.signs import EffortSignals, joined_signs
 
 Zone = Sequence[tuple[float, float]]  # corners, in fractions of the upright frame
@@ -90,14 +90,12 @@ class TrackCandidate:
         times_s, signs = self.motion.times_s, self.signs
         may_run = signs.swinging | signs.running
         if self.evidence is Evidence.SURE:
-            going_on = np.zeros_like(may_run)
-            for one in moving:
-                if any(one.overlap_s(effort) > 0 for effort in self.efforts):
-                    going_on |= (times_s >= one.start_s) & (times_s <= one.end_s)
+            going_on = _during(
+                [one for one in moving if any(one.overlap_s(own) > 0 for own in self.efforts)],
+                times_s,
+            )
             may_run = signs.swinging | (going_on & ~signs.steps & ~signs.walking)
-            for effort in self.efforts:
-                may_run &= (times_s < effort.start_s) | (times_s > effort.end_s)
-            may_run = lasting(may_run, _GOES_ON)
+            may_run = lasting(may_run & ~_during(self.efforts, times_s), _GOES_ON)
         moments = [
             Interval(start_s=float(times_s[first]), end_s=float(times_s[last]))
             for first, last in runs(may_run)
@@ -131,6 +129,14 @@ class TrackCandidate:
         """How large he is: his usual torso."""
         found = self.motion.is_found
         return float(np.median(self.motion.unit_px[found])) if found.any() else 0.0
+
+
+def _during(stretches: Sequence[Interval], times_s: FloatArray) -> Mask:
+    """Return which moments, (T,), are in any of some stretches."""
+    during = np.zeros(len(times_s), dtype=np.bool_)
+    for stretch in stretches:
+        during |= (times_s >= stretch.start_s) & (times_s <= stretch.end_s)
+    return during
 
 
 def zone_crop(zone: Zone) -> Crop | None:

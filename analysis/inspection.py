@@ -355,13 +355,15 @@ def _looked_closer(
     """
     if follower.options.activity != "running":
         return track, candidate
+    unclear_runs = candidate.unclear_runs(follower.moving(track), within=follower.packets.span)
+    if not unclear_runs:
+        return track, candidate
     closer = track
-    moving = follower.moving(track)
-    for unclear in candidate.unclear_runs(moving, within=follower.packets.span):
+    for unclear in unclear_runs:
         again = Track()
         readings.append(replace(follower, stretches=[unclear]).follow(again, crop, often=True))
         closer = closer.replaced(unclear, again)
-    seen = candidate if closer is track else follower.candidate(closer)
+    seen = follower.candidate(closer)
     is_better = seen.evidence > candidate.evidence or _is_more(seen, candidate)
     return (closer, seen) if is_better else (track, candidate)
 

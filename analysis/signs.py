@@ -120,6 +120,7 @@ def signs_of(
         )
     walking, found = _walking(motion), motion.is_found
     steps, travel = _steps(motion), _travel(motion)
+    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     swings = swings_of(motion, walking)
     busy = none
     if activity is None:
@@ -129,7 +130,7 @@ def signs_of(
         busy = busy & (_windowed(np.nan_to_num(motion.posture_speed), lasting_s) > _BUSY)
     comes = _comes(motion, travel)
     fast = (travel > _RUN_GOING) | comes
-    runs_here = _running(motion, within, steps, fast, is_expected=activity == "running")
+    runs_here = _running(motion, legs, within, steps, fast, is_expected=activity == "running")
     jacks = _jacks(motion, swings) & found
     running = lasting(runs_here & found & ~jacks, 4)  # in which legs go apart fast, too
     hopping = _hopping(motion.looked, motion.times_s) & found
@@ -140,8 +141,7 @@ def signs_of(
         # the first steps of a run hop
         hopping=(hopping & ~around(hopping, hopping & running)) | jacks,
         running=running,
-        swinging=(_windowed(np.nan_to_num(motion.leg_speed), _RUN_S) > _SWING_LEGS)
-        & (found & ~steps),
+        swinging=(legs > _SWING_LEGS) & found & ~steps,
         busy=busy & found,
         walking=walking,
         steps=steps,
@@ -287,18 +287,24 @@ def _pace(place_px: FloatArray, motion: Motion) -> FloatArray:
 
 
 def _running(
-    motion: Motion, within: Interval | None, steps: Mask, travels_fast: Mask, *, is_expected: bool
+    motion: Motion,
+    legs: FloatArray,
+    within: Interval | None,
+    steps: Mask,
+    travels_fast: Mask,
+    *,
+    is_expected: bool,
 ) -> Mask:
     """Return whether the legs run, (T,): not in steps, unless the body gets on faster than those.
 
     Args:
         motion: the body's curves.
+        legs: how fast they swing, mean over some time, (T,), torsos a second.
         within: the capture.
         steps: whether it walks.
         travels_fast: whether it gets across the picture faster than anybody walks.
         is_expected: whether the station is set to running.
     """
-    legs = _windowed(np.nan_to_num(motion.leg_speed), _RUN_S)
     moved = np.abs(_windowed(np.nan_to_num(motion.going), _RUN_S))
     # in a walk the standing foot stays in place, so the body moves as fast as its legs swing
     stays = (moved < np.maximum(_ON_THE_SPOT, _FEET_SLIDE * legs)) & (
